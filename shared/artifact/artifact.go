@@ -1,0 +1,71 @@
+// Package artifact stores immutable files under their SHA-256, one space per
+// workspace: the key is {workspace}/sha256/{hex digest}. Models, manifests,
+// run results and fitted transformations are artifacts.
+package artifact
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"time"
+
+	"github.com/portico-ml/portico/shared/fault"
+	"github.com/portico-ml/portico/shared/storage"
+)
+
+// Store keeps artifacts in Blobs.
+type Store struct{ blobs storage.Blobs }
+
+// New returns a store over b.
+func New(b storage.Blobs) *Store { return &Store{b} }
+
+// Digest returns the SHA-256 of body in hex.
+func Digest(body []byte) string {
+	sum := sha256.Sum256(body)
+	return hex.EncodeToString(sum[:])
+}
+
+func key(ws, digest string) string { return ws + "/sha256/" + digest }
+
+// Put stores body and returns its digest. Storing what is there touches it,
+// so that garbage collection's grace starts anew.
+func (s *Store) Put(ctx context.Context, ws string, body []byte) (digest string, err error) {
+	digest = Digest(body)
+	_, err = s.blobs.Put(ctx, key(ws, digest), body, nil, storage.Condition{IfAbsent: true})
+	if fault.Is(err, fault.Conflict) {
+		if err = s.Touch(ctx, ws, digest); fault.Is(err, fault.NotFound) || fault.Is(err, fault.Conflict) {
+			_, err = s.blobs.Put(ctx, key(ws, digest), body, nil, storage.Condition{})
+		}
+	}
+	return digest, err
+}
+
+// Touch renews the artifact's time of change; fault.NotFound where it is gone.
+func (s *Store) Touch(ctx context.Context, ws, digest string) error {
+	info, err := s.blobs.Head(ctx, key(ws, digest))
+	if err != nil {
+		return err
+	}
+	meta := map[string]string{"touched": time.Now().UTC().Format("20060102T150405Z")}
+	_, err = s.blobs.SetMeta(ctx, key(ws, digest), meta, storage.Condition{IfMatch: info.ETag})
+	return err
+}
+
+// Get reads an artifact whole and verifies its digest: bytes that do not match
+// are an Internal fault, never a result.
+func (s *Store) Get(ctx context.Context, ws, digest string) ([]byte, error) {
+	info, r, err := s.blobs.Get(ctx, key(ws, digest), storage.ReadOptions{})
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	body := make([]byte, info.Size)
+	if _, err := io.ReadFull(r, body); err != nil {
+		return nil, fault.Wrap(err, fault.Unavailable, "read artifact")
+	}
+	if got := Digest(body); got != digest {
+		return nil, fault.New(fault.Internal, "", "artifact %s is damaged: its bytes hash to %s", digest, got)
+	}
+	return body, nil
+}

@@ -1,0 +1,5 @@
+package frame
+
+import "math"
+
+var nan = math.NaN()
