@@ -1,0 +1,254 @@
+package event
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"runtime/debug"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/portico-ml/portico/shared/fault"
+)
+
+// The lives of a message. A run that fails in passing (storage is down) is
+// repeated after a back-off and costs nothing; a run that takes its worker
+// with it costs a try.
+const (
+	aloneFrom  = 3 // from this try on the message runs alone in the process
+	giveUpFrom = 5 // at this try it is not run any more
+
+	placeWait  = 5 * time.Second // how long a message waits for a place in the process
+	backoffMin = 5 * time.Second
+	backoffMax = 10 * time.Minute
+)
+
+// Places are the working places of one process, shared by its workers, so
+// that a message under suspicion can have the process to itself.
+type Places struct{ all *semaphore.Weighted }
+
+const everyPlace = 1 << 30
+
+// NewPlaces returns the places of a process. Each Work bounds itself by its
+// own Limit; Places only knows "one of many" and "alone".
+func NewPlaces() *Places { return &Places{semaphore.NewWeighted(everyPlace)} }
+
+// Work is what a queue function does with a message of type M.
+type Work[M any] struct {
+	Queue string
+	// Limit is how many messages of this queue run at once in the process.
+	// (host.json's limits are one for all queues of the app.)
+	Limit int
+	// Deadline ends a run that takes longer; Do sees it on its context.
+	Deadline time.Duration
+	// Do does the work. A passing failure (fault's Retry kinds) is repeated
+	// later; any other error goes to Fail. Do must be safe to repeat, to run
+	// twice at once, and to lose at any instant.
+	Do func(ctx context.Context, m M) error
+	// Fail records on the work itself that it cannot be done: err is what Do
+	// returned, or a *DiedError. Its own error, if passing, is repeated.
+	Fail func(ctx context.Context, m M, err error) error
+	// Foreign, where set, reads a body that is not in our envelope, as Event
+	// Grid's are not.
+	Foreign func(body []byte) (M, error)
+}
+
+// DiedError is the end of a message whose runs ended their worker, panicked
+// or overran their deadline.
+type DiedError struct {
+	Times    int
+	Last     error         // what the last run said; nil where the worker died
+	Deadline time.Duration // of one run
+}
+
+func (e *DiedError) Error() string {
+	switch {
+	case e.Last == nil:
+		return fmt.Sprintf("ended the worker %d times", e.Times)
+	case fault.Is(e.Last, fault.Timeout):
+		return fmt.Sprintf("did not end within %v, %d times", e.Deadline, e.Times)
+	}
+	return fmt.Sprintf("failed inside the service %d times", e.Times)
+}
+
+func (e *DiedError) Unwrap() error { return e.Last }
+
+// Worker turns deliveries of one queue into runs of a Work. Its Handle almost
+// never returns an error: the host's own retries are five in as many minutes,
+// and would poison healthy work in any longer outage.
+type Worker[M any] struct {
+	work   Work[M]
+	queue  Sender
+	places *Places
+	own    *semaphore.Weighted
+	log    *slog.Logger
+}
+
+// NewWorker returns the worker of w.
+func NewWorker[M any](places *Places, q Sender, log *slog.Logger, w Work[M]) *Worker[M] {
+	return &Worker[M]{work: w, queue: q, places: places, own: semaphore.NewWeighted(int64(max(w.Limit, 1))), log: log}
+}
+
+// Handle handles one delivery. An error means that not even the copy for
+// later could be sent: the host has to deliver the message again.
+func (w *Worker[M]) Handle(ctx context.Context, e Event) error {
+	m, t, err := w.decode(e.Body)
+	if err != nil {
+		// Nothing this program can run. The poison queue keeps it for sweep.
+		w.log.ErrorContext(ctx, "message not readable", "queue", w.work.Queue, "id", e.ID, "error", err)
+		return w.queue.Send(ctx, w.work.Queue+"-poison", e.Body, 0)
+	}
+	if e.DequeueCount > 1 { // every earlier delivery ended without an answer
+		t.Try += e.DequeueCount - 1
+	}
+	if t.Try >= giveUpFrom {
+		return w.fail(ctx, m, t, &DiedError{Times: giveUpFrom - 1, Deadline: w.work.Deadline})
+	}
+	leave, ok := w.enter(ctx, t.Try >= aloneFrom)
+	if !ok {
+		return w.later(ctx, m, t, nil)
+	}
+	err = w.run(ctx, m, e.ID)
+	leave()
+	switch {
+	case err == nil:
+		return nil
+	case costsTry(err):
+		t.Try, t.Again = t.Try+1, 0
+		if t.Try >= giveUpFrom {
+			return w.fail(ctx, m, t, &DiedError{Times: giveUpFrom - 1, Last: err, Deadline: w.work.Deadline})
+		}
+		return w.later(ctx, m, t, err)
+	case passing(err):
+		return w.later(ctx, m, t, err)
+	}
+	return w.fail(ctx, m, t, err)
+}
+
+func (w *Worker[M]) decode(body []byte) (m M, t tries, err error) {
+	payload, t, foreign, err := decode(body)
+	switch {
+	case err != nil:
+		return m, t, err
+	case !foreign:
+		err = json.Unmarshal(payload, &m)
+	case w.work.Foreign != nil:
+		m, err = w.work.Foreign(body)
+	default:
+		err = errors.New(`not an envelope {"v":1,"m":{…}}`)
+	}
+	return m, t, err
+}
+
+// enter takes a place in the process, all of them for alone.
+func (w *Worker[M]) enter(ctx context.Context, alone bool) (leave func(), ok bool) {
+	ctx, cancel := context.WithTimeout(ctx, placeWait)
+	defer cancel()
+	if w.own.Acquire(ctx, 1) != nil {
+		return nil, false
+	}
+	n := int64(1)
+	if alone {
+		n = everyPlace
+	}
+	if w.places.all.Acquire(ctx, n) != nil {
+		w.own.Release(1)
+		return nil, false
+	}
+	return func() { w.places.all.Release(n); w.own.Release(1) }, true
+}
+
+// overran marks the error of a run that its own deadline ended.
+type overran struct{ error }
+
+func (o overran) Unwrap() error { return o.error }
+
+// panicked marks the error of a run that panicked.
+type panicked struct{ value any }
+
+func (p panicked) Error() string { return fmt.Sprintf("panic: %v", p.value) }
+
+func (w *Worker[M]) run(ctx context.Context, m M, id string) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, w.work.Deadline)
+	defer cancel()
+	defer func() {
+		if p := recover(); p != nil {
+			err = panicked{p}
+			w.log.ErrorContext(ctx, "worker panicked", "queue", w.work.Queue, "id", id, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		}
+	}()
+	err = w.work.Do(ctx, m)
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return overran{fault.Wrap(err, fault.Timeout, "run")}
+	}
+	return err
+}
+
+// costsTry reports failures that come from the work itself, so that repeating
+// it for ever would never end: a panic, a fault of ours, its own deadline.
+func costsTry(err error) bool {
+	if _, ok := errors.AsType[panicked](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[overran](err); ok {
+		return true
+	}
+	return fault.KindOf(err) == fault.Internal
+}
+
+// passing reports failures that a later run may not meet. A canceled run is
+// one: the host went away, not the work.
+func passing(err error) bool {
+	k := fault.KindOf(err)
+	return k.Traits().Retry || k == fault.Canceled
+}
+
+// later sends a copy of the message for another time and so acknowledges this
+// one. The copy must go out even if the run's own context is done.
+func (w *Worker[M]) later(ctx context.Context, m M, t tries, cause error) error {
+	delay := backoff(t.Again)
+	t.Again++
+	w.log.WarnContext(ctx, "message sent again", "queue", w.work.Queue, "try", t.Try, "again", t.Again, "delay", delay, "error", text(cause))
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	return resend(ctx, w.queue, w.work.Queue, m, t, delay)
+}
+
+// fail has the work record its own end.
+func (w *Worker[M]) fail(ctx context.Context, m M, t tries, cause error) error {
+	w.log.ErrorContext(ctx, "message given up", "queue", w.work.Queue, "try", t.Try, "error", text(cause))
+	if w.work.Fail == nil {
+		return nil
+	}
+	run, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	err := w.work.Fail(run, m, cause)
+	if err == nil {
+		return nil
+	}
+	return w.later(ctx, m, t, err)
+}
+
+func text(err error) string {
+	if err == nil {
+		return "no place in the process"
+	}
+	return err.Error()
+}
+
+// backoff returns the n-th delay: doubling from 5 s to 10 min, the upper half
+// of it by chance, so that what failed together does not come back together.
+func backoff(n int) time.Duration {
+	d := backoffMax
+	if n < 7 {
+		d = min(backoffMax, backoffMin<<n)
+	}
+	if n == 0 {
+		return d + rand.N(d/2)
+	}
+	return d/2 + rand.N(d/2)
+}

@@ -1,0 +1,308 @@
+package event
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/portico-ml/portico/shared/fault"
+)
+
+type job struct {
+	Job   string `json:"job"`
+	Chunk int    `json:"chunk"`
+}
+
+type sent struct {
+	queue string
+	body  string
+	delay time.Duration
+}
+
+type outbox struct {
+	mu   sync.Mutex
+	msgs []sent
+	fail error
+}
+
+func (o *outbox) Send(_ context.Context, queue string, body []byte, delay time.Duration) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.fail != nil {
+		return o.fail
+	}
+	o.msgs = append(o.msgs, sent{queue, string(body), delay})
+	return nil
+}
+
+func worker(t *testing.T, q *outbox, w Work[job]) *Worker[job] {
+	t.Helper()
+	w.Queue = "beschunk"
+	if w.Limit == 0 {
+		w.Limit = 2
+	}
+	if w.Deadline == 0 {
+		w.Deadline = time.Minute
+	}
+	return NewWorker(NewPlaces(), q, slog.New(slog.DiscardHandler), w)
+}
+
+func message(t *testing.T, tr tries) Event {
+	t.Helper()
+	b, err := encode(job{"j1", 17}, tr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Event{Function: "beschunk", Body: b, DequeueCount: 1}
+}
+
+func TestEnvelope(t *testing.T) {
+	q := &outbox{}
+	if err := Send(t.Context(), q, "beschunk", job{"j1", 17}, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := Send(t.Context(), q, "besjob", struct{}{}, time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := q.msgs[0].body, `{"v":1,"m":{"job":"j1","chunk":17,"try":1}}`; got != want {
+		t.Errorf("message = %s, want %s", got, want)
+	}
+	if got, want := q.msgs[1].body, `{"v":1,"m":{"try":1}}`; got != want {
+		t.Errorf("empty message = %s, want %s", got, want)
+	}
+	if err := Send(t.Context(), q, "besjob", 7, 0); err == nil {
+		t.Error("a number was sent as a message")
+	}
+}
+
+// What a run's end does to its message: acknowledged, sent again with or
+// without a try lost, or recorded as failed.
+func TestHandle(t *testing.T) {
+	down := fault.New(fault.Unavailable, "", "storage is down")
+	bad := fault.New(fault.BadUserArgument, "", "row 3 is bad")
+	tests := []struct {
+		name    string
+		do      func(context.Context, job) error
+		in      tries
+		dequeue int
+		ran     bool
+		again   string // payload of the copy, "" = none
+		min     time.Duration
+		failed  string // text given to Fail
+	}{
+		{name: "done", do: func(context.Context, job) error { return nil }, in: tries{Try: 1}, ran: true},
+		{name: "transient keeps the try", do: func(context.Context, job) error { return down }, in: tries{Try: 2}, ran: true,
+			again: `{"v":1,"m":{"job":"j1","chunk":17,"try":2,"again":1}}`, min: 5 * time.Second},
+		{name: "transient backs off longer", do: func(context.Context, job) error { return down }, in: tries{Try: 1, Again: 4}, ran: true,
+			again: `{"v":1,"m":{"job":"j1","chunk":17,"try":1,"again":5}}`, min: 40 * time.Second},
+		{name: "back-off is bounded", do: func(context.Context, job) error { return down }, in: tries{Try: 1, Again: 400}, ran: true,
+			again: `{"v":1,"m":{"job":"j1","chunk":17,"try":1,"again":401}}`, min: 5 * time.Minute},
+		{name: "canceled is not the work's fault", do: func(context.Context, job) error { return context.Canceled }, in: tries{Try: 1}, ran: true,
+			again: `{"v":1,"m":{"job":"j1","chunk":17,"try":1,"again":1}}`, min: 5 * time.Second},
+		{name: "permanent is recorded", do: func(context.Context, job) error { return bad }, in: tries{Try: 1}, ran: true, failed: "row 3 is bad"},
+		{name: "panic costs a try", do: func(context.Context, job) error { panic("boom") }, in: tries{Try: 1}, ran: true,
+			again: `{"v":1,"m":{"job":"j1","chunk":17,"try":2,"again":1}}`, min: 5 * time.Second},
+		{name: "internal costs a try", do: func(context.Context, job) error { return errors.New("bug") }, in: tries{Try: 3}, ran: true,
+			again: `{"v":1,"m":{"job":"j1","chunk":17,"try":4,"again":1}}`, min: 5 * time.Second},
+		{name: "the last panic is recorded", do: func(context.Context, job) error { panic("boom") }, in: tries{Try: 4}, ran: true,
+			failed: "failed inside the service 4 times"},
+		{name: "deaths count", do: func(context.Context, job) error { return down }, in: tries{Try: 1}, dequeue: 3, ran: true,
+			again: `{"v":1,"m":{"job":"j1","chunk":17,"try":3,"again":1}}`, min: 5 * time.Second},
+		{name: "not run after four deaths", do: func(context.Context, job) error { return nil }, in: tries{Try: 4}, dequeue: 2,
+			failed: "ended the worker 4 times"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				q := &outbox{}
+				ran, failed := false, ""
+				w := worker(t, q, Work[job]{
+					Do: func(ctx context.Context, m job) error {
+						ran = true
+						if m != (job{"j1", 17}) {
+							t.Errorf("message = %+v", m)
+						}
+						return tt.do(ctx, m)
+					},
+					Fail: func(_ context.Context, _ job, err error) error { failed = err.Error(); return nil },
+				})
+				e := message(t, tt.in)
+				if tt.dequeue > 0 {
+					e.DequeueCount = tt.dequeue
+				}
+				if err := w.Handle(t.Context(), e); err != nil {
+					t.Fatal(err)
+				}
+				if ran != tt.ran {
+					t.Errorf("ran = %v, want %v", ran, tt.ran)
+				}
+				if failed != tt.failed {
+					t.Errorf("recorded %q, want %q", failed, tt.failed)
+				}
+				if tt.again == "" {
+					if len(q.msgs) > 0 {
+						t.Errorf("sent again: %+v", q.msgs)
+					}
+					return
+				}
+				if len(q.msgs) != 1 || q.msgs[0].queue != "beschunk" || q.msgs[0].body != tt.again {
+					t.Fatalf("sent %+v, want %s", q.msgs, tt.again)
+				}
+				if d := q.msgs[0].delay; d < tt.min || d > backoffMax {
+					t.Errorf("delay = %v, want between %v and %v", d, tt.min, backoffMax)
+				}
+			})
+		})
+	}
+}
+
+func TestHandle_deadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := &outbox{}
+		var last error
+		w := worker(t, q, Work[job]{
+			Deadline: 5 * time.Minute,
+			Do:       func(ctx context.Context, _ job) error { <-ctx.Done(); return ctx.Err() },
+			Fail:     func(_ context.Context, _ job, err error) error { last = err; return nil },
+		})
+		start := time.Now()
+		if err := w.Handle(t.Context(), message(t, tries{Try: 1})); err != nil {
+			t.Fatal(err)
+		}
+		if d := time.Since(start); d != 5*time.Minute {
+			t.Errorf("ran for %v", d)
+		}
+		if want := `"try":2`; len(q.msgs) != 1 || !strings.Contains(q.msgs[0].body, want) {
+			t.Fatalf("sent %+v, want %s", q.msgs, want)
+		}
+		if err := w.Handle(t.Context(), message(t, tries{Try: 4})); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := last.Error(), "did not end within 5m0s, 4 times"; got != want {
+			t.Errorf("recorded %q, want %q", got, want)
+		}
+	})
+}
+
+// A message at its third try runs while nothing else does; one that finds no
+// place in five seconds comes back later with the try it had.
+func TestHandle_alone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := &outbox{}
+		var mu sync.Mutex
+		running, most := 0, 0
+		w := worker(t, q, Work[job]{Limit: 8, Do: func(context.Context, job) error {
+			mu.Lock()
+			running++
+			most = max(most, running)
+			mu.Unlock()
+			time.Sleep(3 * time.Second)
+			mu.Lock()
+			running--
+			mu.Unlock()
+			return nil
+		}})
+		var wg sync.WaitGroup
+		handle := func(tr tries) {
+			wg.Go(func() {
+				if err := w.Handle(t.Context(), message(t, tr)); err != nil {
+					t.Error(err)
+				}
+			})
+			synctest.Wait()
+		}
+		handle(tries{Try: 1})
+		handle(tries{Try: 3}) // waits for the first
+		if running != 1 {
+			t.Fatalf("%d run beside the first", running-1)
+		}
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		handle(tries{Try: 1}) // behind the lonely one
+		if running != 1 {
+			t.Fatalf("%d run beside the lonely one", running-1)
+		}
+		wg.Wait()
+		if most != 1 || len(q.msgs) != 0 {
+			t.Errorf("at most %d ran at once, %d sent again", most, len(q.msgs))
+		}
+
+		busy := worker(t, q, Work[job]{Limit: 1, Do: func(context.Context, job) error { time.Sleep(8 * time.Second); return nil }})
+		wg.Go(func() { busy.Handle(t.Context(), message(t, tries{Try: 1})) })
+		synctest.Wait()
+		if err := busy.Handle(t.Context(), message(t, tries{Try: 2})); err != nil {
+			t.Fatal(err)
+		}
+		wg.Wait()
+		if len(q.msgs) != 1 || !strings.Contains(q.msgs[0].body, `"try":2`) {
+			t.Errorf("sent %+v, want one copy at try 2", q.msgs)
+		}
+	})
+}
+
+func TestHandle_foreign(t *testing.T) {
+	q := &outbox{}
+	var got job
+	w := worker(t, q, Work[job]{
+		Do: func(_ context.Context, m job) error { got = m; return fault.New(fault.Unavailable, "", "down") },
+		Foreign: func(body []byte) (job, error) {
+			var e struct{ Subject string }
+			err := json.Unmarshal(body, &e)
+			return job{Job: e.Subject}, err
+		},
+	})
+	if err := w.Handle(t.Context(), Event{Body: []byte(`{"id":"1","subject":"drop/a.csv"}`), DequeueCount: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if got.Job != "drop/a.csv" {
+		t.Errorf("message = %+v", got)
+	}
+	if want := `{"v":1,"m":{"job":"drop/a.csv","chunk":0,"try":1,"again":1}}`; len(q.msgs) != 1 || q.msgs[0].body != want {
+		t.Errorf("sent %+v, want %s", q.msgs, want)
+	}
+}
+
+func TestHandle_unreadable(t *testing.T) {
+	for _, body := range []string{"", "[]", `{"v":1}`, `{"v":2,"m":{"job":"j"}}`, `{"v":1,"m":{"chunk":"x"}}`, `{"v":1,"m":7}`} {
+		q := &outbox{}
+		w := worker(t, q, Work[job]{Do: func(context.Context, job) error { t.Errorf("%s was run", body); return nil }})
+		if err := w.Handle(t.Context(), Event{Body: []byte(body), DequeueCount: 1}); err != nil {
+			t.Fatal(err)
+		}
+		if len(q.msgs) != 1 || q.msgs[0].queue != "beschunk-poison" || q.msgs[0].body != body {
+			t.Errorf("%s: sent %+v, want it in the poison queue", body, q.msgs)
+		}
+	}
+}
+
+// Only where the copy cannot be sent does the host have to deliver again.
+func TestHandle_queueDown(t *testing.T) {
+	q := &outbox{fail: fault.New(fault.Unavailable, "", "queue is down")}
+	w := worker(t, q, Work[job]{Do: func(context.Context, job) error { return fault.New(fault.Unavailable, "", "down") }})
+	if err := w.Handle(t.Context(), message(t, tries{Try: 1})); !fault.Is(err, fault.Unavailable) {
+		t.Errorf("err = %v", err)
+	}
+}
+
+func TestBump(t *testing.T) {
+	b, err := encode(job{"j1", 3}, tries{Try: 2, Again: 5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, ok := Bump(b)
+	if want := `{"v":1,"m":{"chunk":3,"job":"j1","try":3,"rescued":true}}`; !ok || string(again) != want {
+		t.Errorf("Bump = %s, %v, want %s", again, ok, want)
+	}
+	if _, ok := Bump(again); ok {
+		t.Error("a message was brought back twice")
+	}
+	if _, ok := Bump([]byte("no envelope")); ok {
+		t.Error("what is no envelope was sent again")
+	}
+}
