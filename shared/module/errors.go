@@ -1,0 +1,16 @@
+package module
+
+import (
+	"fmt"
+
+	"github.com/portico-ml/portico/shared/fault"
+)
+
+// Errorf returns the classic module error of that number: a fault of the data
+// or parameters that a module was given.
+func Errorf(number int, format string, args ...any) *fault.Error {
+	return fault.New(fault.LibraryExecution, Code(number), "Error %04d: %s", number, fmt.Sprintf(format, args...))
+}
+
+// Code is the classic code of a module error number, as details carry it.
+func Code(number int) string { return fmt.Sprintf("Error%04d", number) }

@@ -1,0 +1,204 @@
+// Package module is what an experiment's nodes are made of: the specification
+// of a module, and the shape of its code.
+//
+// A Spec is the single source for validation, the API, the editor's forms and
+// the module's documentation. The code comes in one of four shapes, all of
+// which end in the same Op for scoring, so that a run and a published service
+// compute with the same instructions:
+//
+//	Bind         row-wise and whole-table: schemas in, op and schemas out
+//	Pin + Bind   the output schema needs a look at the data first (levels);
+//	             what Pin found is pinned when the experiment is published
+//	Fit + Apply  fitted: Fit learns a state from the data, Apply binds it; the
+//	             state is the module's Transformation artifact
+//	Run          sources, trainers, evaluators: only in a run
+//
+// Modules themselves live in one sub-package per palette group; package
+// palette names them all.
+package module
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/portico-ml/portico/shared/frame"
+	"github.com/portico-ml/portico/shared/service"
+)
+
+// Module is a specification with its code.
+type Module struct {
+	Spec
+
+	// Bind compiles the module for given schemas and parameters. It reads no
+	// data: nothing is inferred at scoring time.
+	Bind func(*Binding) (*Bound, error)
+	// Pin gives the output schemas, by port, that Bind alone cannot know,
+	// from the data of a run.
+	Pin func(*Call) ([]frame.Schema, error)
+	// Fit learns a state from the data of a run.
+	Fit func(context.Context, *Call) (state []byte, err error)
+	// Apply binds a learned state to a schema; its op maps one table to one.
+	Apply func(state []byte, in frame.Schema) (*Bound, error)
+	// Run gives the outputs, by port, of a module that has no op.
+	Run func(context.Context, *Call) ([]Value, error)
+}
+
+// Value is what flows along an edge of a run. The zero Value is nothing: an
+// optional port that is not connected.
+type Value struct {
+	Kind  service.PortKind
+	Frame *frame.Frame // Dataset
+	// Artifact is the encoded form of what is not a Dataset.
+	Artifact []byte
+}
+
+// Table returns a Dataset value.
+func Table(f *frame.Frame) Value { return Value{Kind: service.Dataset, Frame: f} }
+
+// Call is one execution of a module in a run.
+type Call struct {
+	Params  Values
+	Inputs  []Value // by port
+	Palette *Palette
+	// Log adds a line to the node's log; never nil.
+	Log func(format string, args ...any)
+}
+
+// Input is one input port at binding time: a pinned schema where a table will
+// flow, or the artifact itself where a model or transformation does.
+type Input struct {
+	Schema   frame.Schema
+	Artifact []byte
+	// Const is set where the table is the same in every call: a dataset that
+	// is an asset of the deployment.
+	Const *frame.Frame
+	// Connected is false for an optional port without an edge.
+	Connected bool
+}
+
+// Binding is what Bind compiles from.
+type Binding struct {
+	Params  Values
+	Inputs  []Input // by port
+	Palette *Palette
+	// Pinned are the output schemas of the run being published, by port; nil
+	// where Bind alone decides them.
+	Pinned []frame.Schema
+}
+
+// Source says which input column an output column passes through unchanged:
+// its port and column. A computed column has Port -1.
+type Source struct{ Port, Col int }
+
+// Computed is the Source of a column that an op makes.
+var Computed = Source{-1, -1}
+
+// Bound is a module compiled for given schemas: an immutable op, and what
+// publishing must know of it.
+type Bound struct {
+	Op Op
+	// Outputs are the schemas of the output tables, by port.
+	Outputs []frame.Schema
+	// Reads are the input columns, by port, whose cells the op reads. What it
+	// only passes through is not among them.
+	Reads [][]int
+	// From says, by port and column, where each output column comes from.
+	From [][]Source
+}
+
+// Op is a bound module, immutable and shared by all sessions.
+type Op interface {
+	// NewState makes the working memory of one session.
+	NewState() State
+}
+
+// State is an op at work in one session; not for concurrent use.
+type State interface {
+	// Apply computes the output tables, by port, from the input tables, by
+	// port (nil where no table flows). It sets the Cols of each out[i], whose
+	// slices have the length of the output schema, to input columns or to
+	// columns of its own, valid until the next Apply. It does not allocate per
+	// row in the steady state.
+	Apply(in, out []*frame.Frame) error
+}
+
+// Counter is a State that counts what it meets, since the last Reset.
+type Counter interface {
+	Counts() (missing, unknownLevels int)
+	ResetCounts()
+}
+
+// Execute runs the module in a run and returns its outputs by port.
+func (m *Module) Execute(ctx context.Context, c *Call) ([]Value, error) {
+	c.Params = c.Params.of(&m.Spec)
+	if m.Run != nil {
+		return m.Run(ctx, c)
+	}
+	if m.Fit != nil {
+		return m.fitAndApply(ctx, c)
+	}
+	b := &Binding{Params: c.Params, Palette: c.Palette, Inputs: make([]Input, len(m.Inputs))}
+	tables := make([]*frame.Frame, len(m.Inputs))
+	for i, v := range c.Inputs {
+		b.Inputs[i] = Input{Artifact: v.Artifact, Connected: v.Kind != ""}
+		if v.Frame != nil {
+			b.Inputs[i].Schema, tables[i] = v.Frame.Schema(), v.Frame
+		}
+	}
+	if m.Pin != nil {
+		var err error
+		if b.Pinned, err = m.Pin(c); err != nil {
+			return nil, err
+		}
+	}
+	bound, err := m.Bind(b)
+	if err != nil {
+		return nil, err
+	}
+	frames, err := bound.apply(tables)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Value, len(frames))
+	for i, f := range frames {
+		out[i] = Table(f)
+	}
+	return out, nil
+}
+
+func (m *Module) fitAndApply(ctx context.Context, c *Call) ([]Value, error) {
+	state, err := m.Fit(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	bound, err := m.Apply(state, c.Inputs[0].Frame.Schema())
+	if err != nil {
+		return nil, err
+	}
+	frames, err := bound.apply([]*frame.Frame{c.Inputs[0].Frame})
+	if err != nil {
+		return nil, err
+	}
+	artifact, err := EncodeTransformation(&m.Spec, state)
+	if err != nil {
+		return nil, err
+	}
+	return []Value{Table(frames[0]), {Kind: service.Transformation, Artifact: artifact}}, nil
+}
+
+// apply runs the op once, in a state of its own.
+func (b *Bound) apply(in []*frame.Frame) ([]*frame.Frame, error) {
+	out := make([]*frame.Frame, len(b.Outputs))
+	for i, s := range b.Outputs {
+		out[i] = &frame.Frame{Cols: make([]*frame.Column, len(s))}
+	}
+	if err := b.Op.NewState().Apply(in, out); err != nil {
+		return nil, err
+	}
+	for i, f := range out {
+		if err := f.Check(); err != nil {
+			return nil, fmt.Errorf("output %d: %w", i, err)
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,305 @@
+package module
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/portico-ml/portico/shared/service"
+)
+
+// Nature is what a module needs to work on a row.
+type Nature string
+
+const (
+	// RowWise needs its row and the pinned schema only.
+	RowWise Nature = "row-wise"
+	// Fitted learns from its input; publishing freezes what was learned.
+	Fitted Nature = "fitted"
+	// WholeTable needs all rows together.
+	WholeTable Nature = "whole-table"
+)
+
+// Spec is everything about a module but its code.
+type Spec struct {
+	Name    string   `json:"name"`
+	Aliases []string `json:"aliases,omitempty"` // names of 2014
+	Group   string   `json:"group"`             // palette path, "Data Transformation / Manipulation"
+	// CodeVersion changes with the module's behaviour; the code of an old
+	// version stays in the binary as long as deployments may name it.
+	CodeVersion int    `json:"codeVersion"`
+	Nature      Nature `json:"nature"`
+	// Outside says that the module reads from or writes to somewhere outside
+	// the experiment: Import Data, Export Data.
+	Outside bool    `json:"outside,omitempty"`
+	Inputs  []Port  `json:"inputs,omitempty"`
+	Outputs []Port  `json:"outputs,omitempty"`
+	Params  []Param `json:"parameters,omitempty"`
+	Doc     string  `json:"doc"`
+}
+
+// Sink reports whether the module's only effect is outside: Export Data.
+func (s *Spec) Sink() bool { return s.Outside && len(s.Outputs) == 0 }
+
+// Port is a typed input or output. Its id is its name in the Studio.
+type Port struct {
+	ID       string           `json:"id"`
+	Kind     service.PortKind `json:"kind"`
+	Optional bool             `json:"optional,omitempty"`
+	Doc      string           `json:"doc,omitempty"`
+}
+
+// Input and Output return the index of the port called id, or -1. An empty id
+// means the only port.
+func (s *Spec) Input(id string) int { return find(s.Inputs, id) }
+
+// Output returns the index of the output port called id, or -1.
+func (s *Spec) Output(id string) int { return find(s.Outputs, id) }
+
+func find(ports []Port, id string) int {
+	if id == "" && len(ports) == 1 {
+		return 0
+	}
+	return slices.IndexFunc(ports, func(p Port) bool { return p.ID == id })
+}
+
+// Type is the type of a parameter, in the words of the classic graph
+// parameters.
+type Type string
+
+const (
+	String       Type = "String"
+	Int          Type = "Int"
+	Float        Type = "Float"
+	Boolean      Type = "Boolean"
+	Enumerated   Type = "Enumerated"
+	Script       Type = "Script"       // text of several lines
+	Credential   Type = "Credential"   // never shown, stored or hashed
+	ColumnPicker Type = "ColumnPicker" // a Selection
+)
+
+// Param is one parameter of a module. Names are the Studio's.
+type Param struct {
+	Name string `json:"name"`
+	Type Type   `json:"type"`
+	// Default is the text that an absent parameter has. A required parameter
+	// has none.
+	Default  string   `json:"default,omitempty"`
+	Required bool     `json:"required,omitempty"`
+	Options  []string `json:"options,omitempty"` // Enumerated
+	Range    *Range   `json:"range,omitempty"`   // Int and Float
+	// Single says that a ColumnPicker picks exactly one column.
+	Single bool `json:"single,omitempty"`
+	// Schema says that the value can change the output's schema.
+	Schema bool `json:"schema,omitempty"`
+	// When says that the parameter counts only while another has one of some
+	// values; forms hide it otherwise.
+	When *When  `json:"when,omitempty"`
+	Doc  string `json:"doc,omitempty"`
+}
+
+// Secret reports whether the value must never be shown, stored or hashed.
+func (p *Param) Secret() bool { return p.Type == Credential }
+
+// Range bounds a number, both ends included.
+type Range struct {
+	Min float64 `json:"min"`
+	Max float64 `json:"max"`
+}
+
+// When is a condition on another parameter.
+type When struct {
+	Param string   `json:"param"`
+	Is    []string `json:"is"`
+}
+
+// Param returns the parameter called name, or nil.
+func (s *Spec) Param(name string) *Param {
+	i := slices.IndexFunc(s.Params, func(p Param) bool { return p.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &s.Params[i]
+}
+
+// Parse checks a text as a value of the parameter and returns it in its one
+// canonical spelling.
+func (p *Param) Parse(text string) (string, error) {
+	t := strings.TrimSpace(text)
+	switch p.Type {
+	case Int:
+		n, err := strconv.ParseInt(t, 10, 64)
+		if err != nil {
+			return "", fmt.Errorf("%q is not an integer", text)
+		}
+		if err := p.inRange(float64(n)); err != nil {
+			return "", err
+		}
+		return strconv.FormatInt(n, 10), nil
+	case Float:
+		x, err := strconv.ParseFloat(t, 64)
+		if err != nil || math.IsNaN(x) || math.IsInf(x, 0) {
+			return "", fmt.Errorf("%q is not a finite number", text)
+		}
+		if err := p.inRange(x); err != nil {
+			return "", err
+		}
+		return strconv.FormatFloat(x, 'g', -1, 64), nil
+	case Boolean:
+		switch strings.ToLower(t) {
+		case "true", "1":
+			return "true", nil
+		case "false", "0":
+			return "false", nil
+		}
+		return "", fmt.Errorf("%q is neither true nor false", text)
+	case Enumerated:
+		for _, o := range p.Options {
+			if strings.EqualFold(o, t) {
+				return o, nil
+			}
+		}
+		return "", fmt.Errorf("%q is not one of %s", text, strings.Join(p.Options, ", "))
+	case ColumnPicker:
+		s, err := ParseSelection(text)
+		if err != nil {
+			return "", err
+		}
+		return s.String(), nil
+	}
+	return text, nil
+}
+
+func (p *Param) inRange(x float64) error {
+	if p.Range != nil && (x < p.Range.Min || x > p.Range.Max) {
+		return fmt.Errorf("%v is outside %v to %v", x, p.Range.Min, p.Range.Max)
+	}
+	return nil
+}
+
+// Problem is one parameter that does not hold.
+type Problem struct {
+	Param   string
+	Rule    string // unknown-parameter, missing-parameter, bad-parameter
+	Number  int    // classic module error
+	Message string
+}
+
+// Values are a module's parameters, complete and in canonical spelling.
+type Values struct {
+	spec *Spec
+	text map[string]string
+}
+
+// Resolve completes given with the defaults and checks all of it. With open,
+// parameters it names may be absent although required: they come with the call.
+func (s *Spec) Resolve(given map[string]string, open ...string) (Values, []Problem) {
+	v := Values{s, make(map[string]string, len(s.Params))}
+	var problems []Problem
+	for i := range s.Params {
+		p := &s.Params[i]
+		text, ok := given[p.Name]
+		if !ok {
+			if p.Required && !slices.Contains(open, p.Name) {
+				problems = append(problems, Problem{p.Name, "missing-parameter", 3, fmt.Sprintf("parameter %q is required", p.Name)})
+			}
+			if text = p.Default; text == "" {
+				v.text[p.Name] = ""
+				continue
+			}
+		}
+		canon, err := p.Parse(text)
+		if err != nil {
+			number := 2
+			if p.Range != nil {
+				number = 8
+			}
+			msg := err.Error()
+			if p.Secret() {
+				msg = "the value does not parse"
+			}
+			problems = append(problems, Problem{p.Name, "bad-parameter", number, fmt.Sprintf("parameter %q: %s", p.Name, msg)})
+			continue
+		}
+		v.text[p.Name] = canon
+	}
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		if s.Param(name) == nil {
+			msg := fmt.Sprintf("module %q has no parameter %q", s.Name, name)
+			if n := nearest(s.Params, name); n != "" {
+				msg += fmt.Sprintf("; the nearest is %q", n)
+			}
+			problems = append(problems, Problem{name, "unknown-parameter", 2, msg})
+		}
+	}
+	return v, problems
+}
+
+func nearest(params []Param, name string) string {
+	for _, p := range params {
+		if strings.EqualFold(strings.ReplaceAll(p.Name, " ", ""), strings.ReplaceAll(name, " ", "")) {
+			return p.Name
+		}
+	}
+	return ""
+}
+
+// of makes v usable for spec where it is the zero Values.
+func (v Values) of(spec *Spec) Values {
+	if v.spec == nil {
+		v, _ = spec.Resolve(nil)
+	}
+	return v
+}
+
+func (v Values) get(name string) string {
+	t, ok := v.text[name]
+	if !ok {
+		panic("module: " + v.spec.Name + " reads undeclared parameter " + name)
+	}
+	return t
+}
+
+// Text returns a parameter's text.
+func (v Values) Text(name string) string { return v.get(name) }
+
+// Int returns an Int parameter, 0 where it is empty.
+func (v Values) Int(name string) int64 {
+	n, _ := strconv.ParseInt(v.get(name), 10, 64) // Resolve has checked it
+	return n
+}
+
+// Float returns a Float parameter, 0 where it is empty.
+func (v Values) Float(name string) float64 {
+	x, _ := strconv.ParseFloat(v.get(name), 64) // Resolve has checked it
+	return x
+}
+
+// Bool returns a Boolean parameter.
+func (v Values) Bool(name string) bool { return v.get(name) == "true" }
+
+// Columns returns a ColumnPicker parameter.
+func (v Values) Columns(name string) Selection {
+	s, _ := ParseSelection(v.get(name)) // Resolve has checked it
+	return s
+}
+
+// NotDefault returns the parameters that differ from their defaults, without
+// the secret ones: what decides a result, for canonical forms and cache keys.
+func (v Values) NotDefault() map[string]string {
+	out := make(map[string]string)
+	for i := range v.spec.Params {
+		p := &v.spec.Params[i]
+		def := p.Default
+		if def != "" {
+			def, _ = p.Parse(def)
+		}
+		if t := v.text[p.Name]; t != def && !p.Secret() {
+			out[p.Name] = t
+		}
+	}
+	return out
+}
