@@ -6,11 +6,13 @@
 // Limits). What every driver must pass is package storagetest.
 //
 // Errors are *fault.Error: absence is fault.NotFound; a failed condition is
-// fault.Conflict with code CodeCondition; an insert of what exists is
-// fault.Conflict with code CodeExists; an outage is fault.Unavailable; a
-// request outside the limits is fault.BadArgument. Retries of passing
-// transport faults are the driver's own affair. Every method is safe for
-// concurrent use, and when one returns nil its effect is durable.
+// fault.Conflict with code CodeCondition; a write with IfAbsent, or an insert,
+// of what exists is fault.Conflict with code CodeExists; an outage is
+// fault.Unavailable; a request outside the limits is fault.BadArgument with
+// code CodeLimit, before anything is done. Retries of passing transport faults
+// are the driver's own affair. Every method is safe for concurrent use, and
+// when one returns nil its effect is durable; when one returns another error,
+// its effect may or may not have happened.
 package storage
 
 import (
@@ -30,14 +32,17 @@ const (
 // Limits both drivers enforce.
 const (
 	MaxApplyOps     = 100
-	MaxApplyBytes   = 4 << 20
-	MaxEntityBytes  = 1 << 20
+	MaxApplyBytes   = 4 << 20  // of one Apply as it is sent
+	MaxEntityBytes  = 1 << 20  // of one entity, as Azure counts: UTF-16, names included
+	MaxProperties   = 252      // of one entity
 	MaxPropertyText = 32_000   // UTF-16 units of one string property
 	MaxPropertyBlob = 64 << 10 // bytes of one []byte property
 	MaxMessageBytes = 48 << 10 // of one message, before base64
 	MaxParts        = 50_000
 	MaxPartBytes    = 100 << 20
 	MaxPutBytes     = 256 << 20
+	MaxMetaBytes    = 8 << 10            // names and values together
+	MaxDelay        = 7 * 24 * time.Hour // of a message, and of a visibility
 )
 
 // AnyETag as an IfMatch condition asks for existence alone.
@@ -55,7 +60,8 @@ type BlobInfo struct {
 	ETag     string
 	Size     int64
 	Modified time.Time
-	// Meta holds the blob's metadata; keys are lower case [a-z0-9_].
+	// Meta holds the blob's metadata; keys are [a-z_][a-z0-9_]*, values are
+	// printable ASCII without space at either end.
 	Meta map[string]string
 }
 
@@ -79,7 +85,10 @@ type ReadOptions struct {
 }
 
 // Blobs stores byte strings under keys of /-separated segments
-// [A-Za-z0-9._-]{1,256}, at most 1,024 bytes in all.
+// [A-Za-z0-9._-]{1,256} that do not end with a dot, at most 1,024 bytes in all.
+//
+// Get, Head, SetMeta and a conditional Delete of what is not there are
+// fault.NotFound; Put and Commit with IfMatch are CodeCondition then.
 type Blobs interface {
 	// Get opens the blob for reading; the caller closes the reader. An open
 	// reader goes on giving the bytes it was opened on, or fails; it never
@@ -98,8 +107,9 @@ type Blobs interface {
 	// Parts lists the uncommitted parts, in no order; none is not an error.
 	Parts(ctx context.Context, key string) ([]Part, error)
 	// Commit makes the named uncommitted parts, in this order, the blob's
-	// content, and drops the other parts. A part that is not there is
-	// fault.Conflict with CodeCondition.
+	// content, and drops the other parts. No parts make an empty blob; a part
+	// named twice is refused; a part that is not there is fault.Conflict with
+	// CodeCondition.
 	Commit(ctx context.Context, key string, parts []PartID, meta map[string]string, c Condition) (BlobInfo, error)
 	// Delete removes the blob and its uncommitted parts. Deleting what is not
 	// there is not an error, unless IfMatch is set.
@@ -126,8 +136,11 @@ type SignedURL struct {
 func (u SignedURL) String() string { return u.Base + u.Path + u.Query }
 
 // Props are an entity's properties. Values are string, int64, float64, bool,
-// []byte or time.Time (UTC, to the microsecond); names are [A-Za-z][A-Za-z0-9_]*,
-// and "PartitionKey", "RowKey", "Timestamp" and "ETag" are taken.
+// []byte or time.Time; names are [A-Za-z][A-Za-z0-9_]{0,254}, and
+// "PartitionKey", "RowKey", "Timestamp" and "ETag" are taken.
+//
+// A string is valid UTF-8, a float64 is finite; a time is kept in UTC to the
+// microsecond, and lies in the years 1601 to 9999.
 type Props map[string]any
 
 // Str, Int, Float, Bool, Bytes and Time return the named property, or the
@@ -164,11 +177,12 @@ const (
 	// Insert adds a row; CodeExists where it is there.
 	Insert OpKind = iota
 	// Replace overwrites all properties of a row that is there; IfMatch is
-	// required (AnyETag for any version).
+	// required (AnyETag for any version). Absence is fault.NotFound.
 	Replace
 	// Upsert inserts or overwrites, unconditionally.
 	Upsert
-	// Delete removes a row that is there; IfMatch is required.
+	// Delete removes a row that is there; IfMatch is required. Absence is
+	// fault.NotFound.
 	Delete
 )
 
@@ -221,11 +235,12 @@ type Message struct {
 // is at least once and in no promised order. Queue names are
 // [a-z0-9](-?[a-z0-9])*, 3 to 63 long. A queue comes to be when first used.
 type Queues interface {
-	// Send appends a message of at most MaxMessageBytes, visible after delay
-	// (at most 7 days).
+	// Send appends a message of 1 to MaxMessageBytes bytes, visible after
+	// delay (at most MaxDelay). Drivers may round a delay or visibility up to
+	// whole seconds.
 	Send(ctx context.Context, queue string, body []byte, delay time.Duration) error
 	// Receive takes up to max (≤ 32) visible messages and hides them for
-	// visibility. None is an empty slice at once.
+	// visibility, which is positive. None is an empty slice at once.
 	Receive(ctx context.Context, queue string, max int, visibility time.Duration) ([]Message, error)
 	// Extend hides a received message for visibility from now (0 shows it at
 	// once) and returns it with its new receipt. A receipt that is no longer
@@ -238,9 +253,24 @@ type Queues interface {
 	Depth(ctx context.Context, queue string) (int64, error)
 }
 
-// Store is the three ports of one storage account.
+// Store is one storage account: the blobs of three containers, and the tables
+// and queues. Closing is the affair of the driver that made it.
 type Store struct {
-	Blobs  Blobs
+	// Blobs is container "portico": everything of ours; keys begin with the
+	// workspace.
+	Blobs Blobs
+	// Drop is container "drop", where callers put files to be scored, and
+	// DropDone is container "dropdone", where the results go: a result under
+	// the prefix that is watched would be scored again.
+	Drop, DropDone Blobs
+
 	Tables Tables
 	Queues Queues
 }
+
+// Names of the containers of a Store.
+const (
+	Container         = "portico"
+	DropContainer     = "drop"
+	DropDoneContainer = "dropdone"
+)
