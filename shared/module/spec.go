@@ -202,6 +202,9 @@ func (s *Spec) Resolve(given map[string]string, open ...string) (Values, []Probl
 	for i := range s.Params {
 		p := &s.Params[i]
 		text, ok := given[p.Name]
+		if text == "" && p.Type != String && p.Type != Script {
+			ok = false // an empty form field is an absent parameter
+		}
 		if !ok {
 			if p.Required && !slices.Contains(open, p.Name) {
 				problems = append(problems, Problem{p.Name, "missing-parameter", 3, fmt.Sprintf("parameter %q is required", p.Name)})
