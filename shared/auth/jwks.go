@@ -77,28 +77,26 @@ func (k publicKey) fits(alg string) bool {
 // keysPause. A key that is not there is (nil, nil); keys that cannot be had
 // are fault.Unavailable.
 func (s *keySet) find(ctx context.Context, kid, alg string) (crypto.PublicKey, error) {
-	asked := time.Now()
-	for {
+	for waited := false; ; waited = true {
 		s.mu.Lock()
 		now := time.Now()
-		key := s.lookup(kid, alg)
-		age := now.Sub(s.fetched)
-		if key != nil && age < keysFresh {
+		key, age := s.lookup(kid, alg), now.Sub(s.fetched)
+		done := s.flight
+		switch {
+		case key != nil && age < keysFresh:
 			s.mu.Unlock()
 			return key, nil
-		}
-		done := s.flight
-		if done == nil && now.Sub(s.tried) < keysPause {
-			defer s.mu.Unlock()
+		case done == nil && (waited || now.Sub(s.tried) < keysPause):
+			failure := s.failure
+			s.mu.Unlock()
 			switch {
 			case key != nil && age < keysStale:
 				return key, nil
-			case s.failure != nil && (key == nil || age >= keysStale):
-				return nil, fault.New(fault.Unavailable, "ServiceUnavailable", "the keys of the token's issuer cannot be read at present").Because(s.failure)
+			case failure != nil:
+				return nil, fault.New(fault.Unavailable, "ServiceUnavailable", "the keys of the token's issuer cannot be read at present").Because(failure)
 			}
 			return nil, nil
-		}
-		if done == nil {
+		case done == nil:
 			done = make(chan struct{})
 			s.flight, s.tried = done, now
 			go s.refresh(done)
@@ -111,9 +109,6 @@ func (s *keySet) find(ctx context.Context, kid, alg string) (crypto.PublicKey, e
 		case <-done:
 		case <-ctx.Done():
 			return nil, fault.Wrap(ctx.Err(), fault.Timeout, "wait for the issuer's keys")
-		}
-		if time.Since(asked) > 2*keysTimeout {
-			return nil, fault.New(fault.Unavailable, "ServiceUnavailable", "the keys of the token's issuer cannot be read at present")
 		}
 	}
 }
