@@ -1,0 +1,252 @@
+// Package model is trained models: the .ilearner artifact, how request columns
+// become features, and how an engine's sums become the Studio's score columns.
+//
+// Open reads an artifact, Bind fits it to the schema of the frames to come,
+// and a Scorer scores them: by Score with a State per goroutine, allocating
+// nothing in the steady state, a row's answer the same to the bit whatever
+// rows come with it. The arithmetic itself is the engines', in sub-packages;
+// loaders for other libraries' files and the importer that makes artifacts of
+// them are sub-packages too.
+package model
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/portico-ml/portico/shared/fault"
+	"github.com/portico-ml/portico/shared/frame"
+	"github.com/portico-ml/portico/shared/model/trees"
+)
+
+// engine is a loaded engine: immutable, shared by its predictors.
+type engine interface {
+	Features() int
+	Outputs() int
+	// predictor makes the working memory for blocks of up to rows rows.
+	predictor(rows int) predictor
+}
+
+// predictor computes raw sums. Feature f of row r is x[f*n+r], NaN where
+// missing; sum k of row r goes to out[r*Outputs+k]. It does not allocate.
+type predictor interface {
+	Predict(x []float64, n int, out []float64)
+}
+
+// The engines by name, as headers have it.
+const EngineTrees = "trees"
+
+type treeEngine struct{ *trees.Ensemble }
+
+func (e treeEngine) predictor(rows int) predictor { return e.NewSession(rows) }
+
+func openEngine(name string, body []byte) (engine, error) {
+	switch name {
+	case EngineTrees:
+		e, err := trees.Open(body)
+		if err != nil {
+			return nil, broken("%v", err)
+		}
+		return treeEngine{e}, nil
+	}
+	return nil, broken("this program has no engine %q", name)
+}
+
+// Model is an opened artifact, immutable.
+type Model struct {
+	header  Header
+	engine  engine
+	columns []column
+	fields  []frame.Field
+	size    int64
+}
+
+// Open reads the scoring part of an artifact. The model keeps parts of it: do
+// not change it. Every length is bounded by len(scoring); errors are of kind
+// fault.Package.
+func Open(scoring []byte) (*Model, error) {
+	h, body, err := parse(scoring)
+	if err != nil {
+		return nil, err
+	}
+	e, err := openEngine(h.Engine, body)
+	if err != nil {
+		return nil, err
+	}
+	m := &Model{header: *h, engine: e, size: 2 * int64(len(scoring))}
+	if m.columns, err = groupColumns(h.Features); err != nil {
+		return nil, err
+	}
+	if n := e.Features(); n != len(h.Features) {
+		return nil, broken("its engine has %d features, its binding %d", n, len(h.Features))
+	}
+	if err := h.checkAnswer(e.Outputs()); err != nil {
+		return nil, err
+	}
+	m.fields = h.scoreFields()
+	return m, nil
+}
+
+// Header returns what the model is. Its slices are the model's own: read only.
+func (m *Model) Header() *Header { return &m.header }
+
+// Kind returns what the model's answer is.
+func (m *Model) Kind() Kind { return m.header.Kind }
+
+// Size is the approximate memory that the model holds, in bytes.
+func (m *Model) Size() int64 { return m.size }
+
+// Requires returns the columns that the model reads, in the order of its
+// features: nullable, and with levels where it pins them.
+func (m *Model) Requires() []frame.Field {
+	fields := make([]frame.Field, len(m.columns))
+	for i := range m.columns {
+		c := &m.columns[i]
+		fields[i] = frame.Field{Name: c.name, Type: c.typ, Nullable: true}
+		if c.typ == frame.String {
+			fields[i].Levels = c.levels
+		}
+	}
+	return fields
+}
+
+// Fields returns the score columns, in order.
+func (m *Model) Fields() []frame.Field { return m.fields }
+
+// The names of the Studio's score columns.
+const (
+	ScoredLabels        = "Scored Labels"
+	ScoredProbabilities = "Scored Probabilities"
+)
+
+// ScoredProbability names the probability column of one class of a multiclass
+// model. The quotes are part of the name.
+func ScoredProbability(class string) string {
+	return ScoredProbabilities + ` for Class "` + class + `"`
+}
+
+func (h *Header) scoreFields() []frame.Field {
+	label := frame.Field{Name: ScoredLabels, Type: frame.Double, Role: frame.Score, Nullable: true}
+	if h.Kind != Regression {
+		label.Type = h.Label.Type
+		if label.Type == frame.String {
+			label.Levels = h.Label.Classes
+		}
+	}
+	probability := frame.Field{Name: ScoredProbabilities, Type: frame.Double, Role: frame.Score, Nullable: true}
+	switch h.Kind {
+	case TwoClass:
+		return []frame.Field{label, probability}
+	case Multiclass:
+		var fields []frame.Field
+		for _, c := range h.Label.Classes {
+			probability.Name = ScoredProbability(c)
+			fields = append(fields, probability)
+		}
+		return append(fields, label)
+	}
+	return []frame.Field{label}
+}
+
+// checkAnswer verifies that kind, transform and label fit an engine of the
+// given number of outputs.
+func (h *Header) checkAnswer(outputs int) error {
+	want, known := h.Transform.outputs()
+	if !known {
+		return broken("unknown transform %q", h.Transform.Name)
+	}
+	if want != 0 && want != outputs {
+		return broken("transform %q takes %d output, the engine has %d", h.Transform.Name, want, outputs)
+	}
+	if u := h.UnknownLevel; u != "" && u != UnknownMissing && u != UnknownError {
+		return broken("unknownLevel is %q: one of %q, %q", u, UnknownMissing, UnknownError)
+	}
+	if h.Kind == Regression {
+		if outputs != 1 {
+			return broken("a regression model has one output, this one %d", outputs)
+		}
+		return nil
+	}
+	if h.Label == nil {
+		return broken("a %s model needs a label", h.Kind)
+	}
+	n := len(h.Label.Classes)
+	switch h.Kind {
+	case TwoClass:
+		if n != 2 || outputs > 2 {
+			return broken("a two-class model has two classes and one or two outputs; this one has %d and %d", n, outputs)
+		}
+		if outputs == 2 && h.Transform.Name == Identity {
+			return broken("a two-class model of two outputs needs a transform")
+		}
+		if h.Label.index(h.Label.Positive) < 0 {
+			return broken("the positive class %q is none of the classes %q", h.Label.Positive, h.Label.Classes)
+		}
+	case Multiclass:
+		if n < 2 || n != outputs {
+			return broken("%d classes for %d outputs", n, outputs)
+		}
+	default:
+		return broken("unknown kind %q", h.Kind)
+	}
+	seen := map[string]bool{}
+	for _, c := range h.Label.Classes {
+		if seen[c] {
+			return broken("class %q is there twice", c)
+		}
+		seen[c] = true
+		if err := checkSpelling(h.Label.Type, c); err != nil {
+			return broken("class %q of the label: %v", c, err)
+		}
+	}
+	return nil
+}
+
+func (l *Label) index(class string) int {
+	for i, c := range l.Classes {
+		if c == class {
+			return i
+		}
+	}
+	return -1
+}
+
+// checkSpelling reports a level that is no cell of a column of type t.
+func checkSpelling(t frame.Type, text string) error {
+	var err error
+	switch {
+	case text == "":
+		return fmt.Errorf("an empty text is a missing cell")
+	case t.Integer():
+		_, err = strconv.ParseInt(text, 10, 64)
+	case t == frame.Double:
+		_, err = strconv.ParseFloat(text, 64)
+	case t == frame.Boolean:
+		_, err = parseBool(text)
+	case t == frame.DateTime:
+		err = fmt.Errorf("a DateTime has no levels")
+	}
+	if err != nil {
+		return fmt.Errorf("not a %s", t)
+	}
+	return nil
+}
+
+func parseBool(s string) (bool, error) {
+	switch {
+	case strings.EqualFold(s, "true") || s == "1":
+		return true, nil
+	case strings.EqualFold(s, "false") || s == "0":
+		return false, nil
+	}
+	return false, strconv.ErrSyntax
+}
+
+// missingColumn is the fault of a schema without a column that the model reads.
+func missingColumn(s frame.Schema, name string) error {
+	hint := ""
+	if near := s.Nearest(name); near != "" {
+		hint = fmt.Sprintf("; the nearest there is %q", near)
+	}
+	return fault.New(fault.BadUserArgument, "", "column %q is missing: the model reads it%s", name, hint).At(name)
+}

@@ -1,0 +1,185 @@
+package trees
+
+import (
+	"math/bits"
+	"slices"
+)
+
+// Ensemble is a forest laid out for scoring, immutable, for any number of
+// concurrent sessions.
+type Ensemble struct {
+	features int
+	outputs  int
+	slots    int // bytes of a row: slot 0 is constant 0
+	input    Precision
+	numeric  []numericFeature
+	sets     []setFeature
+	cuts32   []float32
+	cuts64   []float64
+	walk     walker
+	stats    Stats
+}
+
+// Stats describe an ensemble's layout, for logs and tests.
+type Stats struct {
+	Trees, Nodes, Slots int
+	Perfect, Linked     int // trees in each layout
+	Bytes               int // memory of the layout
+}
+
+// Features returns the number of features of a row.
+func (e *Ensemble) Features() int { return e.features }
+
+// Outputs returns the number of sums per row.
+func (e *Ensemble) Outputs() int { return e.outputs }
+
+// Stats returns what the layout came to.
+func (e *Ensemble) Stats() Stats { return e.stats }
+
+// numericFeature fills the slots of one feature's threshold tests.
+type numericFeature struct {
+	feature    int
+	start, end uint32 // its thresholds
+	views      []view
+}
+
+// view is the slots of a feature under one treatment of missing values: slot
+// base+k holds the rank among thresholds chunk*k and the 253 after it.
+type view struct {
+	base   uint32
+	chunks uint32
+	mode   Missing
+}
+
+// setFeature fills the slots of one feature's category sets: each holds 1
+// where the row's category is in the set, which sends it right.
+type setFeature struct {
+	feature    int
+	base, size uint32   // its slots
+	categories []uint32 // those that some set holds, ascending
+	ends       []uint32 // members[ends[i-1]:ends[i]]: slots that hold category i
+	members    []uint32
+	missing    []uint32 // slots where a missing value goes right
+}
+
+// slotMap says which slots a node's test reads.
+type slotMap struct {
+	numeric [][missings]uint32 // per feature and mode: first slot, 0 where unused
+	sets    [][Left + 1]uint32 // per set and mode
+}
+
+func compile(f *file) (*Ensemble, error) {
+	e := &Ensemble{
+		features: int(f.Features), outputs: int(f.Outputs), input: f.input,
+		cuts32: f.cuts32, cuts64: f.cuts64,
+	}
+	m, err := e.assignSlots(f)
+	if err != nil {
+		return nil, err
+	}
+	if f.sum == Float32 {
+		e.walk, err = layOut(f, m, f.leaves32)
+	} else {
+		e.walk, err = layOut(f, m, f.leaves64)
+	}
+	if err != nil {
+		return nil, err
+	}
+	e.stats.Trees, e.stats.Nodes, e.stats.Slots = int(f.Trees), int(f.Nodes), e.slots
+	e.walk.describe(&e.stats)
+	return e, nil
+}
+
+// assignSlots gives every (feature, mode) and (set, mode) in use its slots, in
+// the order of features.
+func (e *Ensemble) assignSlots(f *file) (*slotMap, error) {
+	modes := make([]uint8, f.Features) // bit per mode
+	setModes := make([]uint8, f.Sets)
+	for _, n := range f.nodes {
+		if n := packed(n); n.in() {
+			setModes[n.test()] |= 1 << n.missing()
+		} else {
+			modes[n.feature()] |= 1 << n.missing()
+		}
+	}
+	m := &slotMap{make([][missings]uint32, f.Features), make([][Left + 1]uint32, f.Sets)}
+	next := uint64(1)
+	s := uint32(0)
+	for feature := range f.Features {
+		if modes[feature] != 0 {
+			nf := numericFeature{feature: int(feature), start: f.cutStart(feature), end: f.cutEnds[feature]}
+			nf.views = make([]view, 0, bits.OnesCount8(modes[feature]))
+			chunks := (nf.end-nf.start)/chunk + 1
+			for mode := range missings {
+				if modes[feature]>>mode&1 != 0 {
+					m.numeric[feature][mode] = uint32(next)
+					nf.views = append(nf.views, view{uint32(next), chunks, mode})
+					next += uint64(chunks)
+				}
+			}
+			e.numeric = append(e.numeric, nf)
+		}
+		first := s
+		for s < f.Sets && f.setFeature[s] == feature {
+			s++
+		}
+		if first < s {
+			next = e.assignSets(f, m, setModes, feature, first, s, next)
+		}
+		if next > maxSlots {
+			return nil, damaged("its tests need more than %d slots", maxSlots)
+		}
+	}
+	e.slots = int(next)
+	return m, nil
+}
+
+func (e *Ensemble) assignSets(f *file, m *slotMap, modes []uint8, feature, lo, hi uint32, next uint64) uint64 {
+	sf := setFeature{feature: int(feature), base: uint32(next)}
+	for s := lo; s < hi; s++ {
+		sf.categories = append(sf.categories, f.set(s)...)
+	}
+	slices.Sort(sf.categories)
+	sf.categories = slices.Compact(sf.categories)
+	type member struct{ category, slot uint32 }
+	var members []member
+	for s := lo; s < hi; s++ {
+		for mode := range Left + 1 {
+			if modes[s]>>mode&1 == 0 {
+				continue
+			}
+			slot := uint32(next)
+			next++
+			m.sets[s][mode] = slot
+			if mode == Right {
+				sf.missing = append(sf.missing, slot)
+			}
+			for _, c := range f.set(s) {
+				members = append(members, member{c, slot})
+			}
+		}
+	}
+	sf.size = uint32(next) - sf.base
+	slices.SortStableFunc(members, func(a, b member) int { return int(a.category) - int(b.category) })
+	sf.members = make([]uint32, len(members))
+	sf.ends = make([]uint32, len(sf.categories))
+	k := 0
+	for i, c := range sf.categories {
+		for k < len(members) && members[k].category == c {
+			sf.members[k] = members[k].slot
+			k++
+		}
+		sf.ends[i] = uint32(k)
+	}
+	e.sets = append(e.sets, sf)
+	return next
+}
+
+// test returns the slot a node reads and the rank at which it goes right.
+func (m *slotMap) test(n packed) uint32 {
+	if n.in() {
+		return m.sets[n.test()][n.missing()]<<8 | 1
+	}
+	base := m.numeric[n.feature()][n.missing()]
+	return (base+n.test()/chunk)<<8 | (n.test()%chunk + 1)
+}

@@ -1,0 +1,317 @@
+package trees
+
+import (
+	"encoding/binary"
+	"math"
+	"slices"
+)
+
+// The canonical bytes of a forest, little-endian: a header of sixteen uint32,
+// then the arrays below, each beginning at a multiple of eight bytes.
+//
+//	base       [outputs]float64
+//	outputOf   [trees]uint32   output that the tree adds to
+//	nodesOf    [trees]uint32   inner nodes of the tree; it has one leaf more
+//	cutEnds    [features]uint32
+//	setEnds    [sets]uint32
+//	setFeature [sets]uint32    ascending
+//	setItems   [items]uint32   categories of a set, ascending
+//	nodes      [nodes]uint64   see pack
+//	cuts       [cuts]float     thresholds of a feature, ascending; float32 where Input is
+//	leaves     [nodes+trees]float  float32 where Sum is
+//
+// Inner nodes and leaves of a tree lie in breadth-first order, so the shape
+// needs two bits per node and no file can describe anything but a tree.
+type header struct {
+	Version, Flags, Features, Outputs  uint32
+	Trees, Nodes, Cuts, Sets, SetItems uint32
+	_, _, _, _, _, _, _                uint32
+}
+
+const (
+	version    = 1
+	headerSize = 64
+
+	flagInput64 = 1 << 0
+	flagSum64   = 1 << 1
+	flagAverage = 1 << 2
+)
+
+// pack is an inner node: feature, index of its cut within the feature or of
+// its set, and flags.
+//
+//	bits 0-31   cut index within the feature's cuts, or set index
+//	bits 32-55  feature
+//	bit  56     left child is a leaf
+//	bit  57     right child is a leaf
+//	bit  58     test is In
+//	bits 60-62  treatment of missing values
+func pack(test uint32, feature int32, leftLeaf, rightLeaf, in bool, m Missing) uint64 {
+	v := uint64(test) | uint64(feature)<<32 | uint64(m)<<60
+	if leftLeaf {
+		v |= 1 << 56
+	}
+	if rightLeaf {
+		v |= 1 << 57
+	}
+	if in {
+		v |= 1 << 58
+	}
+	return v
+}
+
+type packed uint64
+
+func (p packed) test() uint32     { return uint32(p) }
+func (p packed) feature() uint32  { return uint32(p>>32) & 0xffffff }
+func (p packed) leftLeaf() bool   { return p>>56&1 != 0 }
+func (p packed) rightLeaf() bool  { return p>>57&1 != 0 }
+func (p packed) in() bool         { return p>>58&1 != 0 }
+func (p packed) missing() Missing { return Missing(p >> 60 & 7) }
+func (p packed) wellFormed() bool { return p>>63 == 0 && p>>59&1 == 0 && p.missing() < missings }
+
+// Encode checks f and returns its canonical bytes. Errors are *Refusal.
+func (f *Forest) Encode() ([]byte, error) {
+	if err := f.validate(); err != nil {
+		return nil, err
+	}
+	e := encoder{f: f, cuts: make([][]float64, f.Features)}
+	e.collectCuts()
+	e.collectSets()
+	for t := range f.Trees {
+		if err := e.tree(t); err != nil {
+			return nil, err
+		}
+	}
+	return e.bytes(), nil
+}
+
+type encoder struct {
+	f        *Forest
+	cuts     [][]float64
+	sets     []set
+	setIndex map[string]uint32
+	nodes    []uint64
+	nodesOf  []uint32
+	leaves   []float64
+}
+
+type set struct {
+	feature int32
+	items   []int32
+}
+
+// cut returns the threshold t as the smallest value of the input precision
+// that goes right: every test becomes x < cut.
+func (f *Forest) cut(n *Node) float64 {
+	t := n.Threshold
+	if f.Input == Float64 {
+		if n.Test == LessEqual {
+			t = math.Nextafter(t, math.Inf(1))
+		}
+		return t + 0 // -0 becomes 0: they compare alike
+	}
+	c := float32(t)
+	if v := float64(c); v < t || v == t && n.Test == LessEqual {
+		c = math.Nextafter32(c, float32(math.Inf(1)))
+	}
+	return float64(c) + 0
+}
+
+// never reports that no x, however large, goes right: x <= +Inf.
+func (n *Node) never() bool { return n.Test == LessEqual && math.IsInf(n.Threshold, 1) }
+
+func (e *encoder) collectCuts() {
+	for t := range e.f.Trees {
+		for i := range e.f.Trees[t].Nodes {
+			n := &e.f.Trees[t].Nodes[i]
+			if (n.Test == Less || n.Test == LessEqual) && !n.never() {
+				e.cuts[n.Feature] = append(e.cuts[n.Feature], e.f.cut(n))
+			}
+		}
+	}
+	for i := range e.cuts {
+		slices.Sort(e.cuts[i])
+		e.cuts[i] = slices.Compact(e.cuts[i])
+	}
+}
+
+// collectSets gathers the distinct (feature, set) pairs in the order of
+// feature and items, so that equal forests have equal bytes.
+func (e *encoder) collectSets() {
+	seen := map[string]bool{}
+	for t := range e.f.Trees {
+		for i := range e.f.Trees[t].Nodes {
+			n := &e.f.Trees[t].Nodes[i]
+			if n.Test != In {
+				continue
+			}
+			s := set{n.Feature, canonicalSet(n.Set)}
+			if key := s.key(); !seen[key] {
+				seen[key] = true
+				e.sets = append(e.sets, s)
+			}
+		}
+	}
+	slices.SortFunc(e.sets, func(a, b set) int {
+		if a.feature != b.feature {
+			return int(a.feature - b.feature)
+		}
+		return slices.Compare(a.items, b.items)
+	})
+	e.setIndex = make(map[string]uint32, len(e.sets))
+	for i := range e.sets {
+		e.setIndex[e.sets[i].key()] = uint32(i)
+	}
+}
+
+func canonicalSet(items []int32) []int32 {
+	if slices.IsSorted(items) {
+		return slices.Compact(slices.Clone(items))
+	}
+	s := slices.Clone(items)
+	slices.Sort(s)
+	return slices.Compact(s)
+}
+
+func (s set) key() string {
+	b := binary.LittleEndian.AppendUint32(make([]byte, 0, 4+4*len(s.items)), uint32(s.feature))
+	for _, c := range s.items {
+		b = binary.LittleEndian.AppendUint32(b, uint32(c))
+	}
+	return string(b)
+}
+
+// tree appends tree t in breadth-first order. A node that is reached twice, or
+// a child outside the tree, refuses the forest; nodes that no path reaches
+// (libraries leave deleted ones behind) are left out.
+func (e *encoder) tree(t int) error {
+	nodes := e.f.Trees[t].Nodes
+	seen := make([]bool, len(nodes))
+	queue := make([]int32, 1, len(nodes))
+	seen[0] = true
+	before := len(e.nodes)
+	for len(queue) > 0 {
+		i := queue[0]
+		queue = queue[1:]
+		n := &nodes[i]
+		if n.Test == Leaf {
+			e.leaves = append(e.leaves, n.Value)
+			continue
+		}
+		for _, c := range [2]int32{n.Left, n.Right} {
+			if c < 0 || int(c) >= len(nodes) {
+				return refuse(t, int(i), "child %d of %d nodes", c, len(nodes))
+			}
+			if seen[c] {
+				return refuse(t, int(i), "child %d is reached twice", c)
+			}
+			seen[c] = true
+			queue = append(queue, c)
+		}
+		var test uint32
+		if n.Test == In {
+			test = e.setIndex[set{n.Feature, canonicalSet(n.Set)}.key()]
+		} else if cuts := e.cuts[n.Feature]; n.never() {
+			test = uint32(len(cuts))
+		} else {
+			k, _ := slices.BinarySearch(cuts, e.f.cut(n))
+			test = uint32(k)
+		}
+		e.nodes = append(e.nodes, pack(test, n.Feature, nodes[n.Left].Test == Leaf, nodes[n.Right].Test == Leaf, n.Test == In, n.Missing))
+	}
+	e.nodesOf = append(e.nodesOf, uint32(len(e.nodes)-before))
+	return nil
+}
+
+func (e *encoder) bytes() []byte {
+	f := e.f
+	var w writer
+	h := header{
+		Version: version, Features: uint32(f.Features), Outputs: uint32(f.Outputs),
+		Trees: uint32(len(f.Trees)), Nodes: uint32(len(e.nodes)), Sets: uint32(len(e.sets)),
+	}
+	if f.Input == Float64 {
+		h.Flags |= flagInput64
+	}
+	if f.Sum == Float64 {
+		h.Flags |= flagSum64
+	}
+	if f.Average {
+		h.Flags |= flagAverage
+	}
+	for i := range e.cuts {
+		h.Cuts += uint32(len(e.cuts[i]))
+	}
+	for i := range e.sets {
+		h.SetItems += uint32(len(e.sets[i].items))
+	}
+	w.b, _ = binary.Append(make([]byte, 0, headerSize), binary.LittleEndian, h)
+
+	for _, b := range f.Base {
+		w.float(Float64, b)
+	}
+	w.align()
+	for i := range f.Trees {
+		w.u32(uint32(f.Trees[i].Output))
+	}
+	w.align()
+	for _, n := range e.nodesOf {
+		w.u32(n)
+	}
+	w.align()
+	end := uint32(0)
+	for i := range e.cuts {
+		end += uint32(len(e.cuts[i]))
+		w.u32(end)
+	}
+	w.align()
+	end = 0
+	for i := range e.sets {
+		end += uint32(len(e.sets[i].items))
+		w.u32(end)
+	}
+	w.align()
+	for i := range e.sets {
+		w.u32(uint32(e.sets[i].feature))
+	}
+	w.align()
+	for i := range e.sets {
+		for _, c := range e.sets[i].items {
+			w.u32(uint32(c))
+		}
+	}
+	w.align()
+	for _, n := range e.nodes {
+		w.b = binary.LittleEndian.AppendUint64(w.b, n)
+	}
+	for i := range e.cuts {
+		for _, c := range e.cuts[i] {
+			w.float(f.Input, c)
+		}
+	}
+	w.align()
+	for _, v := range e.leaves {
+		w.float(f.Sum, v)
+	}
+	w.align()
+	return w.b
+}
+
+type writer struct{ b []byte }
+
+func (w *writer) u32(v uint32) { w.b = binary.LittleEndian.AppendUint32(w.b, v) }
+
+func (w *writer) float(p Precision, v float64) {
+	if p == Float64 {
+		w.b = binary.LittleEndian.AppendUint64(w.b, math.Float64bits(v))
+	} else {
+		w.b = binary.LittleEndian.AppendUint32(w.b, math.Float32bits(float32(v)))
+	}
+}
+
+func (w *writer) align() {
+	for len(w.b)%8 != 0 {
+		w.b = append(w.b, 0)
+	}
+}

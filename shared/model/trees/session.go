@@ -1,0 +1,129 @@
+package trees
+
+import (
+	"math"
+	"slices"
+)
+
+// BlockRows is the most rows that one Predict takes.
+const BlockRows = 64
+
+// Session is the working memory of one caller. Not for concurrent use.
+type Session struct {
+	e    *Ensemble
+	rows []byte // row r's slots at [r*slots:]
+	sums sums
+}
+
+// NewSession makes a session. It allocates all that Predict will need for
+// blocks of up to rows rows.
+func (e *Ensemble) NewSession(rows int) *Session {
+	return &Session{e: e, rows: make([]byte, rows*e.slots), sums: e.walk.newSums(rows)}
+}
+
+// Predict writes the sums of n rows to out, Outputs per row. Feature f of row
+// r is x[f*n+r]; NaN is missing. It does not allocate.
+func (s *Session) Predict(x []float64, n int, out []float64) {
+	e := s.e
+	rows := s.rows[:n*e.slots]
+	for i := range e.numeric {
+		f := &e.numeric[i]
+		values := x[f.feature*n:][:n]
+		if e.input == Float32 {
+			fillNumeric(f, e.cuts32[f.start:f.end], values, rows, e.slots)
+		} else {
+			fillNumeric(f, e.cuts64[f.start:f.end], values, rows, e.slots)
+		}
+	}
+	for i := range e.sets {
+		f := &e.sets[i]
+		f.fill(x[f.feature*n:][:n], rows, e.slots, e.input)
+	}
+	s.sums.add(rows, e.slots, n, out)
+}
+
+// fillNumeric writes the ranks of a feature's values into its slots.
+func fillNumeric[T number](f *numericFeature, cuts []T, values []float64, rows []byte, slots int) {
+	for r, v := range values {
+		x := T(v)
+		row := rows[r*slots:][:slots]
+		q := -1 // rank of a missing value: none
+		if x == x {
+			q = rank(cuts, x)
+		}
+		for _, w := range f.views {
+			q := q
+			switch w.mode {
+			case AsZero:
+				if q < 0 {
+					q = rank(cuts, 0)
+				}
+			case ZeroLeft, ZeroRight:
+				if math.Abs(v) <= zeroBound {
+					q = -1
+				}
+			}
+			dst := row[w.base:][:w.chunks]
+			switch {
+			case q < 0 && (w.mode == Left || w.mode == ZeroLeft):
+				clear(dst)
+			case q < 0:
+				for i := range dst {
+					dst[i] = 255
+				}
+			case len(dst) == 1:
+				dst[0] = byte(q)
+			default:
+				for i := range dst {
+					dst[i] = byte(max(0, min(chunk, q-chunk*i)))
+				}
+			}
+		}
+	}
+}
+
+// rank returns how many of cuts, ascending, are at most x. Its branches do not
+// depend on x.
+func rank[T number](cuts []T, x T) int {
+	lo, n := 0, len(cuts)
+	for n > 1 {
+		half := n / 2
+		if cuts[lo+half-1] <= x {
+			lo += half
+		}
+		n -= half
+	}
+	if n == 1 && cuts[lo] <= x {
+		lo++
+	}
+	return lo
+}
+
+// fill marks the sets that hold a feature's values.
+func (f *setFeature) fill(values []float64, rows []byte, slots int, input Precision) {
+	for r, v := range values {
+		row := rows[r*slots:][:slots]
+		clear(row[f.base : f.base+f.size])
+		if input == Float32 {
+			v = float64(float32(v))
+		}
+		var in []uint32
+		switch {
+		case v != v:
+			in = f.missing
+		case v >= 0 && v < MaxCategory+1: // truncated; all else is in no set
+			i, ok := slices.BinarySearch(f.categories, uint32(v))
+			if !ok {
+				continue
+			}
+			lo := uint32(0)
+			if i > 0 {
+				lo = f.ends[i-1]
+			}
+			in = f.members[lo:f.ends[i]]
+		}
+		for _, slot := range in {
+			row[slot] = 1
+		}
+	}
+}

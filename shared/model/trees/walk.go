@@ -1,0 +1,208 @@
+package trees
+
+import (
+	"math/bits"
+	"unsafe"
+)
+
+// This file is the inner loop. It reads through pointers without bounds
+// checks: every slot, node and leaf index was checked or made by compile, and
+// a row always has the ensemble's number of slots.
+
+func bitLen(h uint32) uint { return uint(bits.Len32(h)) }
+
+func at[T any](p *T, i uint) *T {
+	return (*T)(unsafe.Add(unsafe.Pointer(p), i*uint(unsafe.Sizeof(*p))))
+}
+
+func b2u(b bool) uint {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// walker adds trees to rows' sums.
+type walker interface {
+	describe(*Stats)
+	newSums(rows int) sums
+}
+
+// sums is the working memory of a walk, in the forest's precision.
+type sums interface {
+	// add walks rows rows of slots bytes each and writes their sums to out,
+	// row by row.
+	add(row []byte, slots, rows int, out []float64)
+}
+
+func (w *forest[T]) describe(s *Stats) {
+	for _, g := range w.groups {
+		if g.linked {
+			s.Linked += int(g.trees)
+		} else {
+			s.Perfect += int(g.trees)
+		}
+	}
+	size := int(unsafe.Sizeof(*new(T)))
+	s.Bytes = 4*len(w.nodes) + size*(len(w.leaves)+len(w.values)) + 8*len(w.links) + 4*len(w.roots) + len(w.groups)*int(unsafe.Sizeof(group{}))
+}
+
+type sumsOf[T number] struct {
+	w   *forest[T]
+	acc []T // rows × outputs
+}
+
+func (w *forest[T]) newSums(rows int) sums {
+	return &sumsOf[T]{w, make([]T, rows*len(w.base))}
+}
+
+// cacheBlock is how much of an ensemble is walked by all rows of a block
+// before the next part is, so that it stays in the second-level cache.
+const cacheBlock = 256 << 10
+
+func (s *sumsOf[T]) add(row []byte, slots, rows int, out []float64) {
+	w := s.w
+	k := len(w.base)
+	acc := s.acc[:rows*k]
+	for i := 0; i < len(acc); i += k {
+		copy(acc[i:], w.base)
+	}
+	for groups := w.groups; len(groups) > 0; {
+		n := w.part(groups)
+		for r := range rows {
+			x := &row[r*slots]
+			if k == 1 {
+				acc[r] = w.single(groups[:n], x, acc[r])
+			} else {
+				w.multi(groups[:n], x, acc[r*k:][:k])
+			}
+		}
+		groups = groups[n:]
+	}
+	if w.divide == nil {
+		for i, v := range acc {
+			out[i] = float64(v)
+		}
+		return
+	}
+	for i, v := range acc {
+		out[i] = float64(v / max(1, w.divide[i%k]))
+	}
+}
+
+// part returns how many of groups make up one cache block.
+func (w *forest[T]) part(groups []group) int {
+	size := 0
+	for i := range groups {
+		g := &groups[i]
+		if g.linked {
+			size += 4096 // its hot top levels; the rest does not fit anyway
+		} else {
+			size += lanes * 8 << g.depth
+		}
+		if size > cacheBlock {
+			return i + 1
+		}
+	}
+	return len(groups)
+}
+
+// single adds groups to the sum of a row of an ensemble with one output.
+func (w *forest[T]) single(groups []group, x *byte, sum T) T {
+	var v [lanes]T
+	for i := range groups {
+		g := &groups[i]
+		if g.trees == lanes && !g.linked {
+			// The common case, with the leaves read where they are added.
+			i0, i1, i2, i3, i4, i5, i6, i7 := walk8(&w.nodes[g.node], uint(g.depth), x)
+			p, d := &w.leaves[g.node], uint(1)<<g.depth
+			sum += *at(p, i0)
+			sum += *at(p, d+i1)
+			sum += *at(p, 2*d+i2)
+			sum += *at(p, 3*d+i3)
+			sum += *at(p, 4*d+i4)
+			sum += *at(p, 5*d+i5)
+			sum += *at(p, 6*d+i6)
+			sum += *at(p, 7*d+i7)
+			continue
+		}
+		w.leavesOf(g, x, &v)
+		for k := range g.trees {
+			sum += v[k]
+		}
+	}
+	return sum
+}
+
+// multi adds groups to the sums of a row.
+func (w *forest[T]) multi(groups []group, x *byte, sum []T) {
+	var v [lanes]T
+	for i := range groups {
+		g := &groups[i]
+		w.leavesOf(g, x, &v)
+		for k := range uint32(g.trees) {
+			sum[w.outputOf[g.first+k]] += v[k]
+		}
+	}
+}
+
+// leavesOf finds the leaf of each tree of g.
+func (w *forest[T]) leavesOf(g *group, x *byte, v *[lanes]T) {
+	if g.linked {
+		w.linked(g, x, v)
+		return
+	}
+	i0, i1, i2, i3, i4, i5, i6, i7 := walk8(&w.nodes[g.node], uint(g.depth), x)
+	p, d := &w.leaves[g.node], uint(1)<<g.depth
+	v[0], v[1], v[2], v[3] = *at(p, i0), *at(p, d+i1), *at(p, 2*d+i2), *at(p, 3*d+i3)
+	v[4], v[5], v[6], v[7] = *at(p, 4*d+i4), *at(p, 5*d+i5), *at(p, 6*d+i6), *at(p, 7*d+i7)
+}
+
+// walk8 walks x down eight perfect trees and returns the leaf of each, counted
+// from the tree's first. Its branches do not depend on x.
+func walk8(n *uint32, depth uint, x *byte) (i0, i1, i2, i3, i4, i5, i6, i7 uint) {
+	w := uint(1) << depth
+	n1, n2, n3, n4, n5, n6, n7 := at(n, w), at(n, 2*w), at(n, 3*w), at(n, 4*w), at(n, 5*w), at(n, 6*w), at(n, 7*w)
+	i0, i1, i2, i3, i4, i5, i6, i7 = 1, 1, 1, 1, 1, 1, 1, 1
+	for range depth {
+		t := *at(n, i0)
+		i0 = 2*i0 + b2u(*at(x, uint(t>>8)) >= uint8(t))
+		t = *at(n1, i1)
+		i1 = 2*i1 + b2u(*at(x, uint(t>>8)) >= uint8(t))
+		t = *at(n2, i2)
+		i2 = 2*i2 + b2u(*at(x, uint(t>>8)) >= uint8(t))
+		t = *at(n3, i3)
+		i3 = 2*i3 + b2u(*at(x, uint(t>>8)) >= uint8(t))
+		t = *at(n4, i4)
+		i4 = 2*i4 + b2u(*at(x, uint(t>>8)) >= uint8(t))
+		t = *at(n5, i5)
+		i5 = 2*i5 + b2u(*at(x, uint(t>>8)) >= uint8(t))
+		t = *at(n6, i6)
+		i6 = 2*i6 + b2u(*at(x, uint(t>>8)) >= uint8(t))
+		t = *at(n7, i7)
+		i7 = 2*i7 + b2u(*at(x, uint(t>>8)) >= uint8(t))
+	}
+	return i0 - w, i1 - w, i2 - w, i3 - w, i4 - w, i5 - w, i6 - w, i7 - w
+}
+
+// linked finds the leaves of a group of linked trees, four at a time, until
+// all four have come to a leaf.
+func (w *forest[T]) linked(g *group, x *byte, v *[lanes]T) {
+	p := &w.links[0]
+	for k := 0; k < int(g.trees); k += 4 {
+		r := w.roots[int(g.node)+k:][:4]
+		a, b, c, d := r[0], r[1], r[2], r[3]
+		for {
+			na, nb, nc, nd := at(p, uint(a)), at(p, uint(b)), at(p, uint(c)), at(p, uint(d))
+			a2 := na.left + uint32(b2u(*at(x, uint(na.test>>8)) >= uint8(na.test)))
+			b2 := nb.left + uint32(b2u(*at(x, uint(nb.test>>8)) >= uint8(nb.test)))
+			c2 := nc.left + uint32(b2u(*at(x, uint(nc.test>>8)) >= uint8(nc.test)))
+			d2 := nd.left + uint32(b2u(*at(x, uint(nd.test>>8)) >= uint8(nd.test)))
+			if a == a2 && b == b2 && c == c2 && d == d2 {
+				break
+			}
+			a, b, c, d = a2, b2, c2, d2
+		}
+		v[k], v[k+1], v[k+2], v[k+3] = w.values[a], w.values[b], w.values[c], w.values[d]
+	}
+}
