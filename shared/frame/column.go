@@ -1,5 +1,10 @@
 package frame
 
+import (
+	"math"
+	"strconv"
+)
+
 // Column is a typed vector with missing cells. Exactly one of the vectors
 // below holds its cells, by Field.Type and Field.Levels:
 //
@@ -99,14 +104,19 @@ func (c *Column) AppendNull() {
 	default:
 		c.ends = append(c.ends, uint32(len(c.bytes)))
 	}
-	if c.nulls == 0 { // all cells so far are present
-		c.valid = c.valid[:0]
-		for range (c.n + 63) / 64 {
-			c.valid = append(c.valid, ^uint64(0))
-		}
+	if c.nulls == 0 {
+		c.fillValid()
 	}
 	c.mark(false)
 	c.nulls++
+}
+
+// fillValid marks all cells so far present.
+func (c *Column) fillValid() {
+	c.valid = c.valid[:0]
+	for range (c.n + 63) / 64 {
+		c.valid = append(c.valid, ^uint64(0))
+	}
 }
 
 func (c *Column) mark(present bool) {
@@ -151,17 +161,38 @@ func (c *Column) AppendBool(v bool) {
 	c.present()
 }
 
-// AppendString appends to a String column, categorical or not.
+// AppendString appends a present text, even the empty one, to a String column,
+// categorical or not. A column that is not holds 4 GiB of text at most.
 func (c *Column) AppendString(v []byte) {
 	if c.Field.Levels == nil {
 		c.bytes = append(c.bytes, v...)
-		c.ends = append(c.ends, uint32(len(c.bytes)))
+		c.endText()
 	} else if code, ok := c.levels[string(v)]; ok {
 		c.Codes = append(c.Codes, code)
 	} else {
 		c.Codes = append(c.Codes, c.unknown(v))
 	}
 	c.present()
+}
+
+// appendLevel is AppendString of a text that is a string already.
+func (c *Column) appendLevel(v string) {
+	if c.Field.Levels == nil {
+		c.bytes = append(c.bytes, v...)
+		c.endText()
+	} else if code, ok := c.levels[v]; ok {
+		c.Codes = append(c.Codes, code)
+	} else {
+		c.Codes = append(c.Codes, c.unknown([]byte(v)))
+	}
+	c.present()
+}
+
+func (c *Column) endText() {
+	if uint64(len(c.bytes)) > math.MaxUint32 {
+		panic("frame: column " + strconv.Quote(c.Field.Name) + " holds more than 4 GiB of text")
+	}
+	c.ends = append(c.ends, uint32(len(c.bytes)))
 }
 
 // AppendCode appends level code of a categorical column.
@@ -199,23 +230,28 @@ func (c *Column) unknown(v []byte) int32 {
 // Unknown reports whether cell i of a categorical column is present and
 // outside its levels.
 func (c *Column) Unknown(i int) bool {
-	return int(c.Codes[i]) >= len(c.Field.Levels)
+	return int(c.Codes[i]) >= len(c.Field.Levels) && !c.IsNull(i)
 }
 
 // Text returns the text of cell i of a String column; nil where missing. The
-// bytes are the column's own: read them before it is reset.
+// bytes are the column's own: read them before it is reset. For a categorical
+// column it makes a copy; Level does not.
 func (c *Column) Text(i int) []byte {
 	if c.IsNull(i) {
 		return nil
 	}
 	if c.Field.Levels == nil {
-		lo := uint32(0)
-		if i > 0 {
-			lo = c.ends[i-1]
-		}
-		return c.bytes[lo:c.ends[i]:c.ends[i]]
+		return c.bytes[c.textStart(i):c.ends[i]:c.ends[i]]
 	}
-	return []byte(c.Level(i)) // the compiler keeps conversions for comparison and append free
+	return []byte(c.Level(i))
+}
+
+// textStart returns where the text of cell i begins.
+func (c *Column) textStart(i int) uint32 {
+	if i == 0 {
+		return 0
+	}
+	return c.ends[i-1]
 }
 
 // Level returns the text of cell i of a categorical column, "" where missing.
@@ -255,16 +291,99 @@ func (c *Column) AppendFrom(d *Column, i int) {
 	case d.IsNull(i):
 		c.AppendNull()
 	case c.Field.Type == Double:
-		c.AppendFloat(d.Float(i))
+		c.AppendFloat(d.Floats[i])
 	case c.Field.Type == Boolean:
 		c.AppendBool(d.Bools[i])
 	case c.Field.Type != String:
 		c.AppendInt(d.Ints[i])
-	case c.Field == d.Field && d.Field.Levels != nil && int(d.Codes[i]) < len(d.Field.Levels):
+	case d.Field.Levels == nil:
+		c.AppendString(d.Text(i))
+	case c.sameLevels(d) && int(d.Codes[i]) < len(d.Field.Levels):
 		c.AppendCode(d.Codes[i])
 	default:
-		c.AppendString(d.Text(i))
+		c.appendLevel(d.Level(i))
 	}
+}
+
+// sameLevels reports, cheaply, whether codes of d mean the same in c. It may
+// miss equal levels of separate origin.
+func (c *Column) sameLevels(d *Column) bool {
+	a, b := c.Field.Levels, d.Field.Levels
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
+}
+
+// AppendRange appends the cells of d from lo to hi (exclusive), as AppendFrom
+// would one by one.
+func (c *Column) AppendRange(d *Column, lo, hi int) {
+	if hi <= lo {
+		return
+	}
+	switch {
+	case c.Field.Type == Double:
+		c.Floats = append(c.Floats, d.Floats[lo:hi]...)
+	case c.Field.Type == Boolean:
+		c.Bools = append(c.Bools, d.Bools[lo:hi]...)
+	case c.Field.Type != String:
+		c.Ints = append(c.Ints, d.Ints[lo:hi]...)
+	case c.Field.Levels == nil && d.Field.Levels == nil:
+		from := d.textStart(lo)
+		shift := uint32(len(c.bytes)) - from // wraps: the sum below does too
+		c.bytes = append(c.bytes, d.bytes[from:d.ends[hi-1]]...)
+		if uint64(len(c.bytes)) > math.MaxUint32 {
+			c.endText() // panics
+		}
+		for _, e := range d.ends[lo:hi] {
+			c.ends = append(c.ends, e+shift)
+		}
+	case len(d.extra) == 0 && c.sameLevels(d):
+		c.Codes = append(c.Codes, d.Codes[lo:hi]...)
+	default:
+		for i := lo; i < hi; i++ {
+			c.AppendFrom(d, i)
+		}
+		return
+	}
+	if d.nulls == 0 && c.nulls == 0 {
+		c.n += hi - lo
+		return
+	}
+	if c.nulls == 0 {
+		c.fillValid()
+	}
+	for i := lo; i < hi; i++ {
+		null := d.IsNull(i)
+		c.mark(!null)
+		if null {
+			c.nulls++
+		}
+	}
+}
+
+// truncate drops the cells from n on.
+func (c *Column) truncate(n int) {
+	if n >= c.n {
+		return
+	}
+	for i := n; c.nulls > 0 && i < c.n; i++ {
+		if c.IsNull(i) {
+			c.nulls--
+		}
+	}
+	switch {
+	case c.Field.Type == Double:
+		c.Floats = c.Floats[:n]
+	case c.Field.Type == Boolean:
+		c.Bools = c.Bools[:n]
+	case c.Field.Type != String:
+		c.Ints = c.Ints[:n]
+	case c.Field.Levels != nil:
+		c.Codes = c.Codes[:n]
+	default:
+		c.bytes = c.bytes[:c.textStart(n)]
+		c.ends = c.ends[:n]
+	}
+	c.valid = c.valid[:min(len(c.valid), (n+63)/64)]
+	c.n = n
 }
 
 // WithField returns a column with the same cells under another field of the

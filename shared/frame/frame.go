@@ -57,9 +57,7 @@ func (f *Frame) Slice(lo, hi int) *Frame {
 	g := &Frame{Cols: make([]*Column, len(f.Cols))}
 	for i, c := range f.Cols {
 		d := c.Empty(hi - lo)
-		for r := lo; r < hi; r++ {
-			d.AppendFrom(c, r)
-		}
+		d.AppendRange(c, lo, hi)
 		g.Cols[i] = d
 	}
 	return g

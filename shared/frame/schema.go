@@ -67,7 +67,7 @@ type Field struct {
 	Role Role   `json:"role,omitempty"`
 	// Levels, for a categorical String column, are its values in order; they
 	// compare exactly. Nil for a column that is not categorical.
-	Levels []string `json:"levels,omitempty"`
+	Levels []string `json:"levels,omitzero"` // none at all is not the same as not categorical
 	// Nullable says that missing cells are allowed where the column is read.
 	Nullable bool `json:"nullable,omitempty"`
 	// Optional says that a request may leave the column out: it then reads as
@@ -100,7 +100,7 @@ func (s Schema) Names() []string {
 // Nearest returns the column name closest to name in edits without regard to
 // case, for "did you mean"; "" where none is near.
 func (s Schema) Nearest(name string) string {
-	best, dist := "", max(2, len(name)/3)+1
+	best, dist := "", min(len(name), len(name)/3+2)
 	for i := range s {
 		if d := editDistance(name, s[i].Name, dist); d < dist {
 			best, dist = s[i].Name, d
