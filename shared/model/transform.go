@@ -80,10 +80,6 @@ func (t Transform) apply(x []float64) {
 		for i, v := range x {
 			x[i] = stablemath.Sigmoid(t.scale() * v)
 		}
-	case Sigmoids:
-		for i, v := range x {
-			x[i] = stablemath.Sigmoid(t.scale() * v)
-		}
 	}
 }
 
