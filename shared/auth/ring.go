@@ -2,7 +2,6 @@ package auth
 
 import (
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/sha512"
 	"crypto/subtle"
@@ -32,67 +31,50 @@ const (
 
 const minMasterKey = 32 // bytes
 
+// MasterKey is one entry of a ring.
+type MasterKey struct {
+	Name string // [a-z0-9]{1,32}
+	Key  []byte // at least 32 random bytes
+}
+
 // Ring is the master keys. The first entry is the current one: new keys are
 // derived from it. Older ones stay as long as a stored Slot names them. A Ring
 // is immutable and never prints its keys.
 type Ring struct {
 	setting string
-	entries []entry
+	entries []MasterKey
 }
 
-type entry struct {
-	name string
-	key  []byte
-}
-
-// ParseRing reads a ring from the value of a setting: entries "name:base64",
-// separated by commas or blanks, the current one first. Names are
-// [a-z0-9-]{1,32}; keys are at least 32 bytes. An error is fault.Unavailable
-// and names the setting and the value's fingerprint, never the value.
-func ParseRing(setting, value string) (*Ring, error) {
+// NewRing returns the ring of keys, the current one first, which came from a
+// setting. An error is fault.Unavailable and names the setting and the bad
+// key's fingerprint, never the key.
+func NewRing(setting string, keys ...MasterKey) (*Ring, error) {
 	r := &Ring{setting: setting}
 	bad := func(format string, args ...any) (*Ring, error) {
-		return nil, badSetting(setting, value, format, args...)
+		return nil, fault.New(fault.Unavailable, "ServiceUnavailable", "the setting %s cannot be used: %s", setting, fmt.Sprintf(format, args...))
 	}
-	for i, f := range strings.FieldsFunc(value, func(c rune) bool { return c == ',' || c == ' ' || c == '\n' || c == '\r' || c == '\t' }) {
-		name, text, ok := strings.Cut(f, ":")
-		if !ok {
-			return bad("entry %d has no name: write name:base64", i+1)
-		}
-		if !validEntryName(name) {
-			return bad("the name of entry %d is not of the form [a-z0-9-]{1,32}", i+1)
-		}
-		key, err := base64.StdEncoding.DecodeString(text)
+	if len(keys) == 0 {
+		return bad("it holds no master key")
+	}
+	for i, k := range keys {
 		switch {
-		case err != nil:
-			return bad("entry %q is not base64", name)
-		case len(key) < minMasterKey:
-			return bad("entry %q has %d bytes: at least %d are needed", name, len(key), minMasterKey)
-		case constant(key):
-			return bad("entry %q repeats one byte: it is not a random key", name)
-		case r.find(name) != nil:
-			return bad("two entries are called %q", name)
+		case !validEntryName(k.Name):
+			return bad("the name of key %d is not of the form [a-z0-9]{1,32}", i+1)
+		case len(k.Key) < minMasterKey:
+			return bad("key %q (fingerprint %s) has %d bytes: at least %d are needed", k.Name, fingerprint(k.Key), len(k.Key), minMasterKey)
+		case constant(k.Key):
+			return bad("key %q (fingerprint %s) repeats one byte: it is not random", k.Name, fingerprint(k.Key))
+		case r.find(k.Name) != nil:
+			return bad("two keys are called %q", k.Name)
 		}
-		r.entries = append(r.entries, entry{name, key})
-	}
-	if len(r.entries) == 0 {
-		return bad("it holds no entry: write name:base64")
+		r.entries = append(r.entries, MasterKey{k.Name, slices.Clone(k.Key)})
 	}
 	return r, nil
 }
 
-func badSetting(setting, value, format string, args ...any) error {
-	which := "empty"
-	if value != "" {
-		which = "fingerprint " + Fingerprint(value)
-	}
-	return fault.New(fault.Unavailable, "ServiceUnavailable", "the setting %s (%s) cannot be used: %s", setting, which, fmt.Sprintf(format, args...))
-}
-
-// Fingerprint names a secret setting's value without giving it away: with it
-// an operator can tell which of several values a process has.
-func Fingerprint(value string) string {
-	sum := sha256.Sum256([]byte("portico/1\x00fingerprint\x00" + value))
+// fingerprint tells one key from another without giving it away.
+func fingerprint(key []byte) string {
+	sum := sha256.Sum256(append([]byte("portico/1\x00fingerprint\x00"), key...))
 	return hex.EncodeToString(sum[:4])
 }
 
@@ -101,7 +83,7 @@ func validEntryName(s string) bool {
 		return false
 	}
 	for i := range len(s) {
-		if c := s[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
+		if c := s[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') {
 			return false
 		}
 	}
@@ -110,13 +92,6 @@ func validEntryName(s string) bool {
 
 func constant(b []byte) bool {
 	return !slices.ContainsFunc(b, func(c byte) bool { return c != b[0] })
-}
-
-// NewEntry makes a random ring entry called name, in the form ParseRing reads.
-func NewEntry(name string) string {
-	var key [64]byte
-	rand.Read(key[:])
-	return name + ":" + base64.StdEncoding.EncodeToString(key[:])
 }
 
 // String names the entries.
@@ -129,21 +104,21 @@ func (r *Ring) GoString() string { return r.String() }
 func (r *Ring) Names() []string {
 	names := make([]string, len(r.entries))
 	for i, e := range r.entries {
-		names[i] = e.name
+		names[i] = e.Name
 	}
 	return names
 }
 
 // Current names the entry from which new keys are derived.
-func (r *Ring) Current() string { return r.entries[0].name }
+func (r *Ring) Current() string { return r.entries[0].Name }
 
 // Retirable lists the entries that can be taken out of the ring: all but the
 // current one and those in use. Missing lists the names in use that the ring
 // lacks; each is a set of keys that no longer works.
 func (r *Ring) Retirable(inUse []string) (retirable, missing []string) {
 	for _, e := range r.entries[1:] {
-		if !slices.Contains(inUse, e.name) {
-			retirable = append(retirable, e.name)
+		if !slices.Contains(inUse, e.Name) {
+			retirable = append(retirable, e.Name)
 		}
 	}
 	for _, n := range inUse {
@@ -154,41 +129,39 @@ func (r *Ring) Retirable(inUse []string) (retirable, missing []string) {
 	return retirable, missing
 }
 
-func (r *Ring) find(name string) *entry {
+func (r *Ring) find(name string) *MasterKey {
 	for i := range r.entries {
-		if r.entries[i].name == name {
+		if r.entries[i].Name == name {
 			return &r.entries[i]
 		}
 	}
 	return nil
 }
 
-func (r *Ring) entry(name string) (*entry, error) {
-	if e := r.find(name); e != nil {
-		return e, nil
-	}
-	return nil, fault.New(fault.Unavailable, "ServiceUnavailable", "the setting %s has no entry %q, which a stored key names: add it back", r.setting, name)
+// Missing is the error to answer with where a stored slot or sealed text names
+// an entry that the ring lacks.
+func (r *Ring) Missing(entry string) error {
+	return fault.New(fault.Unavailable, "ServiceUnavailable", "the setting %s has no master key %q, which stored keys name: add it back", r.setting, entry)
 }
 
 // Derive returns the key of kind for one slot of the thing id in workspace ws:
 // 88 characters ending in "==". The same arguments give the same key for ever.
-// It fails, with fault.Unavailable, only where the ring has no such entry.
-func (r *Ring) Derive(entry, kind, ws, id, slot string, generation int64) (string, error) {
-	e, err := r.entry(entry)
-	if err != nil {
-		return "", err
+// It returns "", which matches nothing, where the ring has no such entry.
+func (r *Ring) Derive(entry, kind, ws, id, slot string, generation int64) string {
+	e := r.find(entry)
+	if e == nil {
+		return ""
 	}
-	m := hmac.New(sha512.New, e.key)
+	m := hmac.New(sha512.New, e.Key)
 	for _, s := range []string{"portico/1", kind, ws, id, slot} {
-		// A NUL inside a part would let two different tuples meet.
 		if strings.IndexByte(s, 0) >= 0 {
-			return "", fault.New(fault.BadArgument, "BadParameterValue", "a NUL byte in the name of a key")
+			return "" // it would let two different tuples meet
 		}
 		m.Write([]byte(s))
 		m.Write([]byte{0})
 	}
 	m.Write(strconv.AppendInt(nil, generation, 10))
-	return base64.StdEncoding.EncodeToString(m.Sum(nil)), nil
+	return base64.StdEncoding.EncodeToString(m.Sum(nil))
 }
 
 // Slot is what is stored of a derived key: which ring entry and which
@@ -213,15 +186,17 @@ type Tokens struct{ Primary, Secondary Slot }
 
 // WorkspaceTokens derives both tokens of the workspace.
 func (r *Ring) WorkspaceTokens(ws string, t Tokens) (primary, secondary string, err error) {
-	if primary, err = r.Derive(t.Primary.Entry, WorkspaceToken, ws, ws, Primary, t.Primary.Generation); err != nil {
-		return "", "", err
+	for _, s := range []Slot{t.Primary, t.Secondary} {
+		if r.find(s.Entry) == nil {
+			return "", "", r.Missing(s.Entry)
+		}
 	}
-	secondary, err = r.Derive(t.Secondary.Entry, WorkspaceToken, ws, ws, Secondary, t.Secondary.Generation)
-	return primary, secondary, err
+	return r.Derive(t.Primary.Entry, WorkspaceToken, ws, ws, Primary, t.Primary.Generation),
+		r.Derive(t.Secondary.Entry, WorkspaceToken, ws, ws, Secondary, t.Secondary.Generation), nil
 }
 
-// MatchToken reports whose token of the workspace this is, in constant time.
-// An error of fault.Unauthorized says that it is neither.
+// MatchToken says with which of the workspace's tokens somebody calls. One that
+// is neither is fault.Unauthorized. The comparison takes constant time.
 func (r *Ring) MatchToken(ws, token string, t Tokens) (Identity, error) {
 	p, s, err := r.WorkspaceTokens(ws, t)
 	if err != nil {

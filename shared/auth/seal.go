@@ -28,11 +28,11 @@ const (
 // kept: then it is of no use anywhere else.
 func (r *Ring) Seal(plaintext, ad []byte) []byte {
 	e := &r.entries[0]
-	head := append([]byte{sealVersion, byte(len(e.name))}, e.name...)
+	head := append([]byte{sealVersion, byte(len(e.Name))}, e.Name...)
 	head = append(head, make([]byte, sealSalt)...)
 	salt := head[len(head)-sealSalt:]
 	rand.Read(salt)
-	g := sealer(e.key, salt)
+	g := sealer(e.Key, salt)
 	return g.Seal(head, make([]byte, g.NonceSize()), plaintext, append(append([]byte{}, head...), ad...))
 }
 
@@ -43,13 +43,13 @@ func (r *Ring) Open(sealed, ad []byte) ([]byte, error) {
 	if !ok {
 		return nil, fault.New(fault.Internal, "", "a sealed text has no valid head")
 	}
-	e, err := r.entry(name)
-	if err != nil {
-		return nil, err
+	e := r.find(name)
+	if e == nil {
+		return nil, r.Missing(name)
 	}
 	n := 2 + len(name) + sealSalt
 	head := sealed[:n:n]
-	g := sealer(e.key, head[n-sealSalt:])
+	g := sealer(e.Key, head[n-sealSalt:])
 	plain, err := g.Open(nil, make([]byte, g.NonceSize()), sealed[n:], append(append([]byte{}, head...), ad...))
 	if err != nil {
 		return nil, fault.New(fault.Internal, "", "a sealed text does not open: it was changed, or sealed for another place")
