@@ -1,0 +1,116 @@
+package catboost
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/portico-ml/portico/shared/fault"
+	"github.com/portico-ml/portico/shared/model/modeltest"
+	"github.com/portico-ml/portico/shared/model/trees"
+)
+
+func load(t *testing.T, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile("testdata/" + name + ".json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// TestRawScores compares raw scores with what CatBoost gave. CatBoost adds the
+// bias last, we begin with it, so the last bits may differ.
+func TestRawScores(t *testing.T) {
+	for _, name := range modeltest.Cases(t, ".json", 14) {
+		t.Run(name, func(t *testing.T) {
+			f, err := Parse(load(t, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			modeltest.Check(t, modeltest.Open(t, f.Forest), modeltest.Features(t, f.Names, f.Levels), modeltest.Raw(t, name), 1e-12)
+		})
+	}
+}
+
+func TestClasses(t *testing.T) {
+	for name, want := range map[string]string{"logloss": "no yes", "multiclass": "hi lo mid", "rmse": ""} {
+		f, err := Parse(load(t, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(f.Classes, " "); got != want {
+			t.Errorf("%s: classes %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, load(t, "logloss_onehot")); err != nil {
+		t.Fatal(err)
+	}
+	onehot := compact.String()
+	change := func(old, new string) []byte {
+		if !strings.Contains(onehot, old) {
+			t.Fatalf("the golden model has no %q", old)
+		}
+		return []byte(strings.ReplaceAll(onehot, old, new))
+	}
+	tests := []struct {
+		name string
+		file []byte
+		want string
+	}{
+		{"target statistics", load(t, "ctr"), "one_hot_max_size"},
+		{"truncated", []byte(onehot[:len(onehot)/2]), "not valid JSON"},
+		{"no texts", change(`"cat_features_hash"`, `"x"`), "pool="},
+		{"loss", change(`"Logloss"`, `"Magic"`), `"Magic"`},
+		{"feature", change(`"float_feature_index":2`, `"float_feature_index":77`), "no float feature"},
+		{"leaves", change(`"leaf_values":[`, `"leaf_values":[1,`), "leaf values"},
+		{"flat index", change(`"flat_feature_index":6`, `"flat_feature_index":5`), "flat_feature_index"},
+		{"text features", change(`"float_features"`, `"text_features":[{}],"float_features"`), "text features"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := Parse(tt.file)
+			if !fault.Is(err, fault.Package) || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v, want a refusal with %q", err, tt.want)
+			}
+		})
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	const head = `{"features_info":{"float_features":[{"feature_index":0,"flat_feature_index":0,"nan_value_treatment":"AsIs"}],` +
+		`"categorical_features":[{"feature_index":0,"flat_feature_index":1}],"cat_features_hash":[{"hash":7,"value":"a"}]},` +
+		`"model_info":{"params":{"loss_function":{"type":"RMSE"}}},"scale_and_bias":[1,[0.5]],`
+	f.Add([]byte(head + `"oblivious_trees":[{"leaf_values":[1,2,3,4],"splits":[{"split_type":"FloatFeature","float_feature_index":0,"border":0.5},` +
+		`{"split_type":"OneHotFeature","cat_feature_index":0,"value":7}]}]}`))
+	f.Add([]byte(head + `"trees":[{"left":{"value":1},"right":{"value":[2]},"split":{"split_type":"FloatFeature","float_feature_index":0,"border":0.5}}]}`))
+	f.Fuzz(func(t *testing.T, file []byte) {
+		m, err := Parse(file)
+		if err != nil {
+			if !fault.Is(err, fault.Package) {
+				t.Fatalf("not a refusal: %v", err)
+			}
+			return
+		}
+		encoded, err := m.Forest.Encode()
+		if err != nil {
+			return
+		}
+		e, err := trees.Open(encoded)
+		if err != nil {
+			t.Fatalf("what Encode wrote does not open: %v", err)
+		}
+		out := make([]float64, e.Outputs())
+		e.NewSession(1).Predict(make([]float64, len(m.Names)), 1, out)
+		if s := fmt.Sprint(out); strings.Contains(s, "NaN") {
+			t.Fatalf("scores %s", s)
+		}
+	})
+}

@@ -1,0 +1,112 @@
+package lightgbm
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/portico-ml/portico/shared/fault"
+	"github.com/portico-ml/portico/shared/model/modeltest"
+	"github.com/portico-ml/portico/shared/model/trees"
+)
+
+// TestRawScores compares raw scores, bit for bit, with what LightGBM gave.
+func TestRawScores(t *testing.T) {
+	for _, name := range modeltest.Cases(t, ".txt", 28) {
+		t.Run(name, func(t *testing.T) {
+			text, err := os.ReadFile("testdata/" + name + ".txt")
+			if err != nil {
+				t.Fatal(err)
+			}
+			f, err := Parse(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := modeltest.Raw(t, name)
+			if f.Forest.Average { // LightGBM's raw_score is the sum; its prediction averages
+				for _, row := range want {
+					for k := range row {
+						row[k] /= float64(len(f.Forest.Trees) / f.Forest.Outputs)
+					}
+				}
+			}
+			modeltest.Check(t, modeltest.Open(t, f.Forest), modeltest.Features(t, f.Names, f.Levels), want, 0)
+		})
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	text, err := os.ReadFile("testdata/binary.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	linear, err := os.ReadFile("testdata/linear_tree.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	change := func(old, new string) []byte {
+		if !strings.Contains(string(text), old) {
+			t.Fatalf("the golden model has no %q", old)
+		}
+		return []byte(strings.Replace(string(text), old, new, 1))
+	}
+	tests := []struct {
+		name string
+		file []byte
+		want string
+	}{
+		{"linear tree", linear, "linear tree"},
+		{"not a model", []byte("hello"), "first line"},
+		{"unknown objective", change("objective=binary", "objective=magic"), `objective "magic"`},
+		{"too many features", change("max_feature_idx=7", "max_feature_idx=99999999999"), "max_feature_idx"},
+		{"names", change("max_feature_idx=7", "max_feature_idx=6"), "8 feature_names"},
+		{"leaves", change("num_leaves=15", "num_leaves=1000000000"), "num_leaves"},
+		{"fewer leaves", change("num_leaves=15", "num_leaves=14"), "leaf_value has 15 values, not 14"},
+		{"child", change("left_child=1", "left_child=99"), "child 99"},
+		{"word", change("threshold=", "threshold=x"), "threshold: value 0"},
+		{"sets", change("num_cat=", "num_cat=7"), "num_cat"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := Parse(tt.file)
+			if !fault.Is(err, fault.Package) || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v, want a refusal with %q", err, tt.want)
+			}
+		})
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, name := range []string{"binary_one_leaf", "linear_tree"} {
+		text, err := os.ReadFile("testdata/" + name + ".txt")
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
+	f.Add([]byte("tree\nversion=v4\nnum_class=1\nnum_tree_per_iteration=1\nmax_feature_idx=0\nobjective=regression\nfeature_names=a\n\n" +
+		"Tree=0\nnum_leaves=2\nnum_cat=1\nsplit_feature=0\nthreshold=0\ndecision_type=1\nleft_child=-1\nright_child=-2\nleaf_value=1 2\ncat_boundaries=0 1\ncat_threshold=5\n\nend of trees\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		m, err := Parse(text)
+		if err != nil {
+			if !fault.Is(err, fault.Package) {
+				t.Fatalf("not a refusal: %v", err)
+			}
+			return
+		}
+		encoded, err := m.Forest.Encode()
+		if err != nil {
+			return
+		}
+		e, err := trees.Open(encoded)
+		if err != nil {
+			t.Fatalf("what Encode wrote does not open: %v", err)
+		}
+		out := make([]float64, e.Outputs())
+		e.NewSession(1).Predict(make([]float64, len(m.Names)), 1, out)
+		if s := fmt.Sprint(out); strings.Contains(s, "NaN") {
+			t.Fatalf("scores %s", s)
+		}
+	})
+}
