@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -45,11 +47,11 @@ type Options struct {
 	Issuers []Issuer
 	// Client fetches key sets; required where an issuer has an https one.
 	Client *http.Client
-	// Cloud, where not empty, names the setting that says that this process
-	// runs in a cloud; Loopback says that it listens on loopback addresses
-	// only. A file: key set is refused unless Cloud is empty and Loopback set.
-	Cloud    string
-	Loopback bool
+	// Cloud says that a cloud runs this process; Listen is the address on
+	// which it does. A file: key set is refused in a cloud, and unless Listen
+	// is a loopback address.
+	Cloud  bool
+	Listen string
 }
 
 // Verifier checks bearer tokens of the issuers it trusts.
@@ -99,10 +101,10 @@ func (is *Issuer) check(o Options) error {
 		switch {
 		case path == "":
 			return errors.New("its key set file: has no path")
-		case o.Cloud != "":
-			return fmt.Errorf("a file: key set is for one machine only, and %s is set", o.Cloud)
-		case !o.Loopback:
-			return errors.New("a file: key set is for one machine only, and the listener is not on loopback")
+		case o.Cloud:
+			return errors.New("a file: key set is for one machine only, and this process runs in a cloud")
+		case !loopback(o.Listen):
+			return fmt.Errorf("a file: key set is for one machine only, and the listener (%s) is not on loopback", o.Listen)
 		}
 		return nil
 	}
@@ -114,6 +116,16 @@ func (is *Issuer) check(o Options) error {
 		return errors.New("there is no client to fetch its key set with")
 	}
 	return nil
+}
+
+// loopback reports whether only this machine can reach a listener on address.
+func loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
 }
 
 // Verify checks a bearer token and says who presents it. A token that is not

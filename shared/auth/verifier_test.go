@@ -531,10 +531,15 @@ func TestNewVerifier(t *testing.T) {
 	}{
 		{"nothing trusted", Options{}, ""},
 		{"https", Options{Issuers: []Issuer{ok}}, ""},
-		{"file on loopback", Options{Issuers: []Issuer{file}, Loopback: true}, ""},
-		{"file in a cloud", Options{Issuers: []Issuer{file}, Loopback: true, Cloud: "WEBSITE_INSTANCE_ID"}, "WEBSITE_INSTANCE_ID is set"},
-		{"file on a network", Options{Issuers: []Issuer{file}}, "not on loopback"},
-		{"file without path", Options{Issuers: []Issuer{edit(func(is *Issuer) { is.JWKS = "file:" })}, Loopback: true}, "no path"},
+		{"file on loopback", Options{Issuers: []Issuer{file}, Listen: "127.0.0.1:7071"}, ""},
+		{"file on IPv6 loopback", Options{Issuers: []Issuer{file}, Listen: "[::1]:7071"}, ""},
+		{"file on localhost", Options{Issuers: []Issuer{file}, Listen: "localhost:0"}, ""},
+		{"file in a cloud", Options{Issuers: []Issuer{file}, Listen: "127.0.0.1:7071", Cloud: true}, "runs in a cloud"},
+		{"file on all addresses", Options{Issuers: []Issuer{file}, Listen: ":7071"}, "not on loopback"},
+		{"file on 0.0.0.0", Options{Issuers: []Issuer{file}, Listen: "0.0.0.0:7071"}, "not on loopback"},
+		{"file on a network", Options{Issuers: []Issuer{file}, Listen: "10.0.0.1:7071"}, "not on loopback"},
+		{"file, no listener", Options{Issuers: []Issuer{file}}, "not on loopback"},
+		{"file without path", Options{Issuers: []Issuer{edit(func(is *Issuer) { is.JWKS = "file:" })}, Listen: "127.0.0.1:0"}, "no path"},
 		{"http", Options{Issuers: []Issuer{edit(func(is *Issuer) { is.JWKS = "http://a.example/keys" })}}, "https URL"},
 		{"with a password", Options{Issuers: []Issuer{edit(func(is *Issuer) { is.JWKS = "https://u:p@a.example/keys" })}}, "https URL"},
 		{"no key set", Options{Issuers: []Issuer{edit(func(is *Issuer) { is.JWKS = "" })}}, "https URL"},
@@ -577,7 +582,7 @@ func TestLocalIssuer(t *testing.T) {
 	if t.Failed() {
 		return
 	}
-	v, err := NewVerifier(Options{Issuers: []Issuer{issuers[0].Issuer()}, Loopback: true})
+	v, err := NewVerifier(Options{Issuers: []Issuer{issuers[0].Issuer()}, Listen: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
 	}
