@@ -387,7 +387,7 @@ func setIssuers(c *Config, v string) error {
 		}
 		path, isFile := strings.CutPrefix(is.JWKS, "file:")
 		if !isFile && !strings.HasPrefix(is.JWKS, "https://") {
-			return fmt.Errorf("entry %d: jwks is neither an https address nor file:", i+1)
+			return fmt.Errorf("entry %d: jwks is neither an https address nor a file: path", i+1)
 		}
 		if _, err := os.Stat(path); isFile && err != nil {
 			return fmt.Errorf("entry %d: the key set file cannot be read", i+1)
