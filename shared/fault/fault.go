@@ -185,7 +185,7 @@ func Wrap(err error, k Kind, op string) error {
 		k = Timeout
 	}
 	if e, ok := errors.AsType[*Error](err); ok {
-		return &Error{Kind: e.Kind, Code: e.Code, Target: e.Target, Msg: e.Msg, More: e.More, RetryAfter: e.RetryAfter, Err: fmt.Errorf("%s: %w", op, err)}
+		return &Error{Kind: e.Kind, Code: e.Code, Target: e.Target, Msg: e.Msg, More: e.More, RetryAfter: e.RetryAfter, Err: fmt.Errorf("%s: %w", op, strip(err))}
 	}
 	return &Error{Kind: k, Err: fmt.Errorf("%s: %w", op, strip(err))}
 }
@@ -212,9 +212,9 @@ func Of(err error) *Error {
 	}
 	switch {
 	case errors.Is(err, context.Canceled):
-		return &Error{Kind: Canceled, Err: err}
+		return &Error{Kind: Canceled, Err: strip(err)}
 	case errors.Is(err, context.DeadlineExceeded):
-		return &Error{Kind: Timeout, Err: err}
+		return &Error{Kind: Timeout, Err: strip(err)}
 	}
 	return &Error{Kind: Internal, Err: strip(err)}
 }
