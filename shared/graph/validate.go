@@ -164,7 +164,7 @@ func (w *wiring) link(p *Param, l Link) {
 		where.Rule = "wrong-type"
 		w.problem(where, 17, "graph parameter %q is %s, parameter %q of module %q is %s", p.Name, p.Type, q.Name, v.Mod.Name, q.Type)
 		return
-	case q.Schema && w.feedsOutput(i):
+	case q.ChangesSchema(v.Values) && w.feedsOutput(i):
 		where.Rule = "schema-parameter"
 		w.problem(where, 2, "graph parameter %q would change the schema of the service's output: parameter %q of node %q cannot be a graph parameter on a path to a web service output", p.Name, q.Name, l.NodeID)
 	}

@@ -161,9 +161,14 @@ func (w *wiring) vertex(id string, n *Node) Vertex {
 		if v.Mod != nil && n.CodeVersion > 0 {
 			v.Mod = w.palette.Version(n.Module, n.CodeVersion)
 		}
-		if v.Mod == nil {
+		switch {
+		case v.Mod == nil:
 			w.unknownModule(id, n)
-			break
+			return v
+		case !v.Mod.HasCode():
+			w.problem(Problem{Node: id, Rule: "not-a-module"}, 2, "node %q: %s is written as a node with an inputId or outputId", id, v.Mod.Name)
+			v.Mod = nil
+			return v
 		}
 		v.In = make([]Ref, len(v.Mod.Inputs))
 	case n.AssetID != "":

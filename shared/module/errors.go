@@ -4,7 +4,12 @@ import (
 	"fmt"
 
 	"github.com/portico-ml/portico/shared/fault"
+	"github.com/portico-ml/portico/shared/model"
 )
+
+// RowError is a row that a module refuses, by its number in the module's input
+// table, from 0.
+type RowError = model.RowError
 
 // Errorf returns the classic module error of that number: a fault of the data
 // or parameters that a module was given.

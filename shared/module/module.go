@@ -43,6 +43,10 @@ type Module struct {
 	Run func(context.Context, *Call) ([]Value, error)
 }
 
+// HasCode reports whether the module does something; the ports of a web
+// service do not.
+func (m *Module) HasCode() bool { return m.Bind != nil || m.Fit != nil || m.Run != nil }
+
 // Value is what flows along an edge of a run. The zero Value is nothing: an
 // optional port that is not connected.
 type Value struct {
@@ -127,6 +131,9 @@ type Counter interface {
 	Counts() (missing, unknownLevels int)
 	ResetCounts()
 }
+
+// Sizer is an Op that holds memory worth counting, in bytes.
+type Sizer interface{ Size() int64 }
 
 // Execute runs the module in a run and returns its outputs by port.
 func (m *Module) Execute(ctx context.Context, c *Call) ([]Value, error) {

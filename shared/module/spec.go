@@ -93,12 +93,20 @@ type Param struct {
 	Range    *Range   `json:"range,omitempty"`   // Int and Float
 	// Single says that a ColumnPicker picks exactly one column.
 	Single bool `json:"single,omitempty"`
-	// Schema says that the value can change the output's schema.
-	Schema bool `json:"schema,omitempty"`
+	// Schema says that the value can change the output's schema; with
+	// SchemaWhen, only while another parameter has one of some values.
+	Schema     bool  `json:"schema,omitempty"`
+	SchemaWhen *When `json:"schemaWhen,omitempty"`
 	// When says that the parameter counts only while another has one of some
 	// values; forms hide it otherwise.
 	When *When  `json:"when,omitempty"`
 	Doc  string `json:"doc,omitempty"`
+}
+
+// ChangesSchema reports whether another value could change the output's schema,
+// given the other parameters.
+func (p *Param) ChangesSchema(v Values) bool {
+	return p.Schema && (p.SchemaWhen == nil || slices.Contains(p.SchemaWhen.Is, v.get(p.SchemaWhen.Param)))
 }
 
 // Secret reports whether the value must never be shown, stored or hashed.

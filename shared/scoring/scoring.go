@@ -1,11 +1,26 @@
 // Package scoring runs a deployment: frames in, frames out. It is the one code
 // path under RRS, BES, runs and tests, so that their answers cannot differ.
+//
+// Load compiles a manifest into a plan: every node of its graph bound to the
+// schemas pinned at publish. A Session is the working memory of one call; what
+// it needs grows to the largest call it has seen and is then reused. A row's
+// answer does not depend on the rows that come with it, unless a whole-table
+// module is in the graph.
 package scoring
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sync"
 
+	"github.com/portico-ml/portico/shared/artifact"
+	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/frame"
+	"github.com/portico-ml/portico/shared/graph"
+	"github.com/portico-ml/portico/shared/module"
+	"github.com/portico-ml/portico/shared/module/palette"
 	"github.com/portico-ml/portico/shared/service"
 )
 
@@ -17,34 +32,165 @@ type Assets func(ctx context.Context, digest string) ([]byte, error)
 type Deployment struct {
 	Digest   string
 	Manifest *service.Manifest
+
+	graph   *graph.Graph
+	palette *module.Palette
+	assets  map[string]module.Input // by the graph's asset id
+	pins    map[graph.Ref]frame.Schema
+	inputs  []*frame.Layout
+	outputs []*frame.Layout
+	size    int64
+
+	base     *plan // with the default parameters; nil where a required one has none
+	variants variants
+	sessions sync.Pool
 }
 
+// modules is the palette of this program.
+var modules = sync.OnceValue(palette.New)
+
+// ManifestFormat is the manifest format that this program writes.
+const ManifestFormat = 1
+
 // Load verifies manifest against digest, reads its assets and compiles its
-// plan.
+// plan. A module code version that this program does not have is
+// fault.Unavailable: the experiment must be published again.
 func Load(ctx context.Context, digest string, manifest []byte, assets Assets) (*Deployment, error) {
-	panic("being built")
+	if got := artifact.Digest(manifest); got != digest {
+		return nil, fault.New(fault.Internal, "", "manifest %s is damaged: its bytes hash to %s", digest, got)
+	}
+	return load(ctx, digest, manifest, assets)
+}
+
+func load(ctx context.Context, digest string, manifest []byte, assets Assets) (*Deployment, error) {
+	d := &Deployment{Digest: digest, Manifest: new(service.Manifest), palette: modules(), size: int64(len(manifest))}
+	if err := json.Unmarshal(manifest, d.Manifest); err != nil {
+		return nil, fault.New(fault.Package, "FormatError", "the manifest is not valid JSON").Because(err)
+	}
+	if d.Manifest.Format != ManifestFormat {
+		return nil, fault.New(fault.Unavailable, "NoMoreResources", "the deployment has manifest format %d, this release reads %d: publish again", d.Manifest.Format, ManifestFormat)
+	}
+	if err := d.open(); err != nil {
+		return nil, err
+	}
+	if err := d.fetch(ctx, assets); err != nil {
+		return nil, err
+	}
+	if err := d.layouts(); err != nil {
+		return nil, err
+	}
+	values, missing := d.defaults()
+	if len(missing) == 0 {
+		p, err := d.compile(nil, values)
+		if err != nil {
+			return nil, err
+		}
+		d.base = p
+		d.size += p.size
+	}
+	return d, nil
+}
+
+// open parses the graph and resolves it against the palette.
+func (d *Deployment) open() error {
+	doc, err := graph.Parse(d.Manifest.Graph)
+	if err != nil {
+		return fault.Wrap(err, fault.Package, "parse the graph of the deployment")
+	}
+	for _, n := range doc.Nodes {
+		if n.Module == "" {
+			continue
+		}
+		if _, err := d.palette.NeedVersion(n.Module, n.CodeVersion); err != nil {
+			return err
+		}
+	}
+	g, problems := graph.Open(doc, d.palette)
+	if err := graph.Fault(problems); err != nil {
+		return err
+	}
+	for i := range g.Nodes {
+		if m := g.Nodes[i].Mod; m != nil && m.Bind == nil {
+			return fault.New(fault.Unsupported, "", "node %q (%s) works in a run only", g.Nodes[i].ID, m.Name).At(g.Nodes[i].ID)
+		}
+	}
+	d.graph = g
+	return nil
+}
+
+// fetch reads the assets.
+func (d *Deployment) fetch(ctx context.Context, assets Assets) error {
+	d.assets = make(map[string]module.Input, len(d.Manifest.Assets))
+	for _, a := range d.Manifest.Assets {
+		body, err := assets(ctx, a.Digest)
+		if err != nil {
+			return fault.Wrap(err, fault.Unavailable, "read asset "+a.Name)
+		}
+		in := module.Input{Artifact: body, Connected: true}
+		if a.Kind == service.Dataset {
+			if in.Const, err = decodeTable(body); err != nil {
+				return fault.Wrap(err, fault.Internal, "decode asset "+a.Name)
+			}
+			in.Artifact, in.Schema = nil, in.Const.Schema()
+		}
+		d.size += int64(len(body))
+		d.assets[a.Name] = in
+	}
+	for id := range d.graph.Doc.Assets {
+		if _, ok := d.assets[id]; !ok {
+			return fault.New(fault.Package, "ValidationError", "the manifest lacks asset %q of its graph", id)
+		}
+	}
+	return nil
+}
+
+// layouts compiles the schemas of the ports.
+func (d *Deployment) layouts() error {
+	d.pins = make(map[graph.Ref]frame.Schema, len(d.Manifest.Pins))
+	for _, p := range d.Manifest.Pins {
+		d.pins[graph.Ref{Node: d.graph.Vertex(p.Node), Port: p.Port}] = p.Schema
+	}
+	compile := func(ports []service.Port) ([]*frame.Layout, error) {
+		layouts := make([]*frame.Layout, len(ports))
+		for i, p := range ports {
+			var err error
+			if layouts[i], err = frame.NewLayout(p.Schema); err != nil {
+				return nil, fault.New(fault.Package, "ValidationError", "port %q: %v", p.Name, err)
+			}
+		}
+		return layouts, nil
+	}
+	var err error
+	if d.inputs, err = compile(d.Manifest.Inputs); err != nil {
+		return err
+	}
+	if d.outputs, err = compile(d.Manifest.Outputs); err != nil {
+		return err
+	}
+	if len(d.graph.Inputs) != len(d.inputs) || len(d.graph.Outputs) != len(d.outputs) {
+		return fault.New(fault.Package, "ValidationError", "the manifest has %d inputs and %d outputs, its graph %d and %d",
+			len(d.inputs), len(d.outputs), len(d.graph.Inputs), len(d.graph.Outputs))
+	}
+	return nil
+}
+
+// input returns the position in the manifest of the Web Service Input called
+// name, or -1.
+func (d *Deployment) input(name string) int {
+	return slices.IndexFunc(d.Manifest.Inputs, func(p service.Port) bool { return p.Name == name })
 }
 
 // Size is the approximate memory the deployment holds, in bytes.
-func (d *Deployment) Size() int64 { panic("being built") }
+func (d *Deployment) Size() int64 { return d.size }
 
-// Input and Output return the compiled layouts of the ports, in the manifest's order.
-func (d *Deployment) Input(i int) *frame.Layout  { panic("being built") }
-func (d *Deployment) Output(i int) *frame.Layout { panic("being built") }
+// Whole reports whether a call's rows must be scored together.
+func (d *Deployment) Whole() bool { return d.Manifest.Whole }
 
-// Session takes a pooled session: the working memory of one call. Release it
-// from the goroutine that scored; drop it (do not release) after a panic or a
-// deadline.
-func (d *Deployment) Session() *Session { panic("being built") }
+// Input returns the compiled layout of the i-th input, in the manifest's order.
+func (d *Deployment) Input(i int) *frame.Layout { return d.inputs[i] }
 
-// Session is one call's frames. Not for concurrent use.
-type Session struct {
-	// Inputs are empty frames in the layouts of the deployment's inputs, for
-	// the caller to fill.
-	Inputs []*frame.Frame
-	// Counts are what the last Score met.
-	Counts Counts
-}
+// Output returns the compiled layout of the i-th output.
+func (d *Deployment) Output(i int) *frame.Layout { return d.outputs[i] }
 
 // Counts are facts about the rows of one Score.
 type Counts struct {
@@ -53,18 +199,11 @@ type Counts struct {
 	UnknownLevels int
 }
 
-// SetParameters fixes the call's global parameters, as text; a parameter left
-// out takes its default. Errors: UnexpectedParameter, UserParameterInvalid,
-// MissingRequiredGlobalParameters.
-func (s *Session) SetParameters(given map[string]string) error { panic("being built") }
+// mismatch is a plan that does not give what was pinned.
+func mismatch(node, format string, args ...any) error {
+	return fault.New(fault.Package, "ValidationError", "node %q: %s", node, fmt.Sprintf(format, args...)).At(node)
+}
 
-// Score runs the plan over Inputs. The frames returned are in the order of the
-// manifest's outputs and valid until Reset or Release. ctx's deadline is
-// checked per block of rows.
-func (s *Session) Score(ctx context.Context) ([]*frame.Frame, error) { panic("being built") }
-
-// Reset empties the inputs for another Score with the same parameters.
-func (s *Session) Reset() { panic("being built") }
-
-// Release gives the session's memory back.
-func (s *Session) Release() { panic("being built") }
+func decodeTable([]byte) (*frame.Frame, error) {
+	return nil, fault.New(fault.Unsupported, "", "datasets as assets")
+}

@@ -95,6 +95,13 @@ type Sample struct {
 	Answer  json.RawMessage `json:"answer"`
 }
 
+// Pin is the schema of the table at an output port of a node.
+type Pin struct {
+	Node   string       `json:"node"`
+	Port   int          `json:"port,omitempty"` // counted from 0
+	Schema frame.Schema `json:"schema"`
+}
+
 // Manifest is a deployment: everything that decides its answers, and nothing
 // else (no times, ids or descriptions). It is encoded once, at publish; its
 // identity is the SHA-256 of those bytes.
@@ -104,6 +111,9 @@ type Manifest struct {
 	Assets  []Asset         `json:"assets,omitempty"`
 	Inputs  []Port          `json:"inputs,omitempty"`
 	Outputs []Port          `json:"outputs,omitempty"`
+	// Pins are the schemas of the tables that flow inside the graph, as they
+	// flowed in the run that was published.
+	Pins []Pin `json:"pins,omitempty"`
 	// Parameters in the order the experiment declares them.
 	Parameters []Parameter `json:"parameters,omitempty"`
 	// Whole says that a module needs all rows together: RRS applies it to the
@@ -161,7 +171,8 @@ type Endpoint struct {
 	ID        string
 	Name      string
 	Digest    string // deployment it points at; "" = nothing yet
-	Seq       int64  // position in its history; rises with every move
+	Seq       int64  // of the last move in its history; rises with every move
+	Position  int64  // the move it stands at: Seq, or an older one after a rollback
 	Settings  Settings
 	Created   time.Time
 	Updated   time.Time

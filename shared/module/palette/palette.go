@@ -1,0 +1,23 @@
+// Package palette names every module there is. There is no registration: a
+// module exists because it is in this list.
+package palette
+
+import (
+	"slices"
+
+	"github.com/portico-ml/portico/shared/module"
+	"github.com/portico-ml/portico/shared/module/manipulation"
+	"github.com/portico-ml/portico/shared/module/score"
+	"github.com/portico-ml/portico/shared/module/statistical"
+	"github.com/portico-ml/portico/shared/module/webservice"
+)
+
+// New returns the palette, in the order in which an editor shows it.
+func New() *module.Palette {
+	return module.NewPalette(slices.Concat(
+		manipulation.Modules(),
+		score.Modules(),
+		statistical.Modules(),
+		webservice.Modules(),
+	)...)
+}

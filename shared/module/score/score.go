@@ -1,0 +1,176 @@
+// Package score holds the palette group Machine Learning / Score: modules that
+// apply what was learned.
+package score
+
+import (
+	"github.com/portico-ml/portico/shared/fault"
+	"github.com/portico-ml/portico/shared/frame"
+	"github.com/portico-ml/portico/shared/model"
+	"github.com/portico-ml/portico/shared/module"
+	"github.com/portico-ml/portico/shared/service"
+)
+
+const group = "Machine Learning / Score"
+
+// Modules returns the group's modules.
+func Modules() []*module.Module {
+	return []*module.Module{ApplyTransformation(), ScoreModel()}
+}
+
+// ScoreModel scores a table by a trained model.
+func ScoreModel() *module.Module {
+	return &module.Module{
+		Spec: module.Spec{
+			Name: "Score Model", Group: group, CodeVersion: 1, Nature: module.RowWise,
+			Inputs: []module.Port{
+				{ID: "Trained model", Kind: service.TrainedModel, Doc: "The model to score by."},
+				{ID: "Dataset", Kind: service.Dataset, Doc: "The rows to score."},
+			},
+			Outputs: []module.Port{{ID: "Scored dataset", Kind: service.Dataset, Doc: "The rows with their scores."}},
+			Params: []module.Param{{
+				Name: "Append score columns to output", Type: module.Boolean, Default: "true", Schema: true,
+				Doc: "Give the input's columns and the scores; or the scores only.",
+			}},
+			Doc: "Scores each row by the trained model. A two-class model adds Scored Labels and Scored Probabilities, a multiclass model a probability per class and Scored Labels, a regression Scored Labels.",
+		},
+		Bind: bindScore,
+	}
+}
+
+const (
+	modelPort = iota
+	dataPort
+)
+
+func bindScore(b *module.Binding) (*module.Bound, error) {
+	in := b.Inputs[dataPort].Schema
+	m, err := model.Open(b.Inputs[modelPort].Artifact)
+	if err != nil {
+		return nil, fault.Wrap(err, fault.Package, "open trained model")
+	}
+	scorer, err := m.Bind(in)
+	if err != nil {
+		return nil, err
+	}
+	op := &scoreOp{scorer: scorer}
+	var schema frame.Schema
+	var from []module.Source
+	taken := make(map[string]bool)
+	if b.Params.Bool("Append score columns to output") {
+		op.pass = len(in)
+		for i := range in {
+			schema = append(schema, in[i])
+			from = append(from, module.Source{Port: dataPort, Col: i})
+			taken[in[i].Name] = true
+		}
+	}
+	for _, f := range scorer.Fields() {
+		if taken[f.Name] {
+			return nil, module.Errorf(28, "the table has a column %q already, which the model adds: rename it or drop it", f.Name).At(f.Name)
+		}
+		schema = append(schema, f)
+		from = append(from, module.Computed)
+	}
+	if op.out, err = frame.NewLayout(schema); err != nil {
+		return nil, module.Errorf(28, "%v", err)
+	}
+	reads := make([]int, 0, len(in))
+	for _, f := range scorer.Requires() {
+		reads = append(reads, in.Index(f.Name))
+	}
+	return &module.Bound{
+		Op: op, Outputs: []frame.Schema{schema}, From: [][]module.Source{from}, Reads: [][]int{nil, reads},
+	}, nil
+}
+
+type scoreOp struct {
+	scorer *model.Scorer
+	pass   int // input columns passed through, in front of the scores
+	out    *frame.Layout
+}
+
+// Size is the memory that the model holds.
+func (op *scoreOp) Size() int64 { return op.scorer.Model().Size() }
+
+func (op *scoreOp) NewState() module.State {
+	st := &scoreState{op: op, state: op.scorer.NewState()}
+	for i := op.pass; i < len(op.out.Schema); i++ {
+		st.scores = append(st.scores, op.out.Column(i, 0))
+	}
+	return st
+}
+
+type scoreState struct {
+	op     *scoreOp
+	state  *model.State
+	scores []*frame.Column
+}
+
+func (st *scoreState) Apply(in, out []*frame.Frame) error {
+	src, dst := in[dataPort], out[0]
+	for _, c := range st.scores {
+		c.Reset()
+	}
+	if err := st.op.scorer.Score(st.state, src, st.scores); err != nil {
+		return err
+	}
+	copy(dst.Cols, src.Cols[:st.op.pass])
+	copy(dst.Cols[st.op.pass:], st.scores)
+	return nil
+}
+
+// Counts and ResetCounts make scoreState a module.Counter.
+func (st *scoreState) Counts() (missing, unknownLevels int) {
+	return st.state.Missing, st.state.UnknownLevels
+}
+
+func (st *scoreState) ResetCounts() { st.state.Counts = model.Counts{} }
+
+// ApplyTransformation applies what a fitted module has learned.
+func ApplyTransformation() *module.Module {
+	return &module.Module{
+		Spec: module.Spec{
+			Name: "Apply Transformation", Group: group, CodeVersion: 1, Nature: module.RowWise,
+			Inputs: []module.Port{
+				{ID: "Transformation", Kind: service.Transformation, Doc: "What was learned."},
+				{ID: "Dataset", Kind: service.Dataset, Doc: "The rows to transform."},
+			},
+			Outputs: []module.Port{{ID: "Transformed dataset", Kind: service.Dataset, Doc: "The rows, transformed."}},
+			Doc:     "Applies a transformation to new rows exactly as it was learned; nothing is learned from them.",
+		},
+		Bind: func(b *module.Binding) (*module.Bound, error) {
+			t, err := b.Palette.OpenTransformation(b.Inputs[0].Artifact)
+			if err != nil {
+				return nil, err
+			}
+			bound, err := t.Bind(b.Inputs[1].Schema)
+			if err != nil {
+				return nil, err
+			}
+			return onPort1(bound), nil
+		},
+	}
+}
+
+// onPort1 moves an op of one input port behind a port in front of it.
+func onPort1(b *module.Bound) *module.Bound {
+	moved := &module.Bound{Op: shifted{b.Op}, Outputs: b.Outputs, Reads: append([][]int{nil}, b.Reads...)}
+	for _, from := range b.From {
+		row := make([]module.Source, len(from))
+		for i, s := range from {
+			if row[i] = s; s != module.Computed {
+				row[i].Port++
+			}
+		}
+		moved.From = append(moved.From, row)
+	}
+	return moved
+}
+
+type shifted struct{ module.Op }
+
+func (s shifted) NewState() module.State { return shiftedState{s.Op.NewState()} }
+
+type shiftedState struct{ module.State }
+
+func (s shiftedState) Apply(in, out []*frame.Frame) error { return s.State.Apply(in[1:], out) }
