@@ -75,19 +75,23 @@ func (f *Forest) Encode() ([]byte, error) {
 	if err := f.validate(); err != nil {
 		return nil, err
 	}
-	e := encoder{f: f, cuts: make([][]float64, f.Features)}
+	e := encoder{f: f, order: make([][]int32, len(f.Trees)), cuts: make([][]float64, f.Features)}
+	for t := range f.Trees {
+		if err := e.reach(t); err != nil {
+			return nil, err
+		}
+	}
 	e.collectCuts()
 	e.collectSets()
 	for t := range f.Trees {
-		if err := e.tree(t); err != nil {
-			return nil, err
-		}
+		e.tree(t)
 	}
 	return e.bytes(), nil
 }
 
 type encoder struct {
 	f        *Forest
+	order    [][]int32 // per tree: its nodes in breadth-first order
 	cuts     [][]float64
 	sets     []set
 	setIndex map[string]uint32
@@ -123,7 +127,7 @@ func (n *Node) never() bool { return n.Test == LessEqual && math.IsInf(n.Thresho
 
 func (e *encoder) collectCuts() {
 	for t := range e.f.Trees {
-		for i := range e.f.Trees[t].Nodes {
+		for _, i := range e.order[t] {
 			n := &e.f.Trees[t].Nodes[i]
 			if (n.Test == Less || n.Test == LessEqual) && !n.never() {
 				e.cuts[n.Feature] = append(e.cuts[n.Feature], e.f.cut(n))
@@ -141,7 +145,7 @@ func (e *encoder) collectCuts() {
 func (e *encoder) collectSets() {
 	seen := map[string]bool{}
 	for t := range e.f.Trees {
-		for i := range e.f.Trees[t].Nodes {
+		for _, i := range e.order[t] {
 			n := &e.f.Trees[t].Nodes[i]
 			if n.Test != In {
 				continue
@@ -182,21 +186,21 @@ func (s set) key() string {
 	return string(b)
 }
 
-// tree appends tree t in breadth-first order. A node that is reached twice, or
-// a child outside the tree, refuses the forest; nodes that no path reaches
-// (libraries leave deleted ones behind) are left out.
-func (e *encoder) tree(t int) error {
+// reach finds the nodes of tree t in breadth-first order and checks each. A
+// child outside the tree, or one that is reached twice, refuses the forest;
+// nodes that no path reaches are left out.
+func (e *encoder) reach(t int) error {
 	nodes := e.f.Trees[t].Nodes
 	seen := make([]bool, len(nodes))
-	queue := make([]int32, 1, len(nodes))
+	order := make([]int32, 1, len(nodes))
 	seen[0] = true
-	before := len(e.nodes)
-	for len(queue) > 0 {
-		i := queue[0]
-		queue = queue[1:]
+	for k := 0; k < len(order); k++ {
+		i := order[k]
 		n := &nodes[i]
+		if err := e.f.checkNode(t, int(i), n); err != nil {
+			return err
+		}
 		if n.Test == Leaf {
-			e.leaves = append(e.leaves, n.Value)
 			continue
 		}
 		for _, c := range [2]int32{n.Left, n.Right} {
@@ -207,7 +211,22 @@ func (e *encoder) tree(t int) error {
 				return refuse(t, int(i), "child %d is reached twice", c)
 			}
 			seen[c] = true
-			queue = append(queue, c)
+			order = append(order, c)
+		}
+	}
+	e.order[t] = order
+	return nil
+}
+
+// tree appends the inner nodes and leaves of tree t.
+func (e *encoder) tree(t int) {
+	nodes := e.f.Trees[t].Nodes
+	before := len(e.nodes)
+	for _, i := range e.order[t] {
+		n := &nodes[i]
+		if n.Test == Leaf {
+			e.leaves = append(e.leaves, n.Value)
+			continue
 		}
 		var test uint32
 		if n.Test == In {
@@ -221,7 +240,6 @@ func (e *encoder) tree(t int) error {
 		e.nodes = append(e.nodes, pack(test, n.Feature, nodes[n.Left].Test == Leaf, nodes[n.Right].Test == Leaf, n.Test == In, n.Missing))
 	}
 	e.nodesOf = append(e.nodesOf, uint32(len(e.nodes)-before))
-	return nil
 }
 
 func (e *encoder) bytes() []byte {

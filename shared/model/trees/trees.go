@@ -118,8 +118,8 @@ func refuse(tree, node int, format string, args ...any) error {
 	return &Refusal{tree, node, fmt.Sprintf(format, args...)}
 }
 
-// validate reports the first thing in f that cannot be scored, tree shapes
-// excepted: Encode finds those as it walks them.
+// validate reports what in the whole of f cannot be scored. Nodes are checked
+// as Encode reaches them: libraries leave deleted ones behind.
 func (f *Forest) validate() error {
 	switch {
 	case f.Features < 0 || f.Features > MaxFeatures:
@@ -144,16 +144,12 @@ func (f *Forest) validate() error {
 		if len(tree.Nodes) == 0 {
 			return refuse(t, -1, "has no nodes")
 		}
-		for i := range tree.Nodes {
-			if err := f.validateNode(t, i, &tree.Nodes[i]); err != nil {
-				return err
-			}
-		}
 	}
 	return nil
 }
 
-func (f *Forest) validateNode(t, i int, n *Node) error {
+// checkNode reports what in node i of tree t cannot be scored.
+func (f *Forest) checkNode(t, i int, n *Node) error {
 	if n.Test == Leaf {
 		v := n.Value
 		if f.Sum == Float32 {
