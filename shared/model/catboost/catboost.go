@@ -11,22 +11,23 @@ import (
 	"strconv"
 
 	"github.com/portico-ml/portico/shared/fault"
+	"github.com/portico-ml/portico/shared/frame"
 	"github.com/portico-ml/portico/shared/model"
 	"github.com/portico-ml/portico/shared/model/trees"
 )
 
-// File is a parsed model.
-type File struct {
-	Loss      string // CatBoost's loss function
-	Forest    *trees.Forest
-	Kind      model.Kind
-	Transform model.Transform
-	Names     []string // of the features, in the training table's order
-	// Levels holds, for each categorical feature, the levels the file knows,
+// file is a parsed model.
+type file struct {
+	loss      string // CatBoost's loss function
+	forest    *trees.Forest
+	kind      model.Kind
+	transform model.Transform
+	names     []string // of the features, in the training table's order
+	// levels holds, for each categorical feature, the levels the file knows,
 	// in the order of the codes its tests use; nil for numeric features.
-	Levels [][]string
-	// Classes are the label's values in the model's order; nil for regression.
-	Classes []string
+	levels [][]string
+	// classes are the label's values in the model's order; nil for regression.
+	classes []string
 }
 
 // document is the part of the file that decides scores.
@@ -89,20 +90,49 @@ type split struct {
 // maxDepth bounds a tree: CatBoost's own limit is 16.
 const maxDepth = 16
 
-// Is reports whether file looks like a CatBoost model in JSON.
-func Is(file []byte) bool {
-	head := bytes.TrimLeft(file, " \t\r\n")
-	return len(head) > 0 && head[0] == '{' && bytes.Contains(file, []byte(`"scale_and_bias"`)) && bytes.Contains(file, []byte(`"features_info"`))
+// Is reports whether text looks like a CatBoost model in JSON.
+func Is(text []byte) bool {
+	head := bytes.TrimLeft(text, " \t\r\n")
+	return len(head) > 0 && head[0] == '{' && bytes.Contains(text, []byte(`"scale_and_bias"`)) && bytes.Contains(text, []byte(`"features_info"`))
+}
+
+// Load reads a model. A refusal is fault.Package and names the tree or
+// feature.
+func Load(text []byte) (*model.Foreign, error) {
+	f, err := parse(text)
+	if err != nil {
+		return nil, err
+	}
+	body, err := f.forest.Encode()
+	if err != nil {
+		return nil, refuse("%v", err)
+	}
+	m := &model.Foreign{
+		Format: "CatBoost JSON", Library: "CatBoost", Learner: "CatBoost " + f.loss,
+		Kind: f.kind, Transform: f.transform,
+		Engine: model.EngineTrees, Body: body, Classes: f.classes,
+	}
+	switch f.kind {
+	case model.TwoClass:
+		m.NumClasses = 2
+	case model.Multiclass:
+		m.NumClasses = f.forest.Outputs
+	}
+	for i, name := range f.names {
+		m.Features = append(m.Features, model.ForeignFeature{
+			Name: name, Categorical: f.levels[i] != nil, Levels: f.levels[i], Type: frame.Double,
+		})
+	}
+	return m, nil
 }
 
 func refuse(format string, args ...any) error {
 	return fault.New(fault.Package, "FormatError", "CatBoost model: "+format, args...)
 }
 
-// Parse reads file. A refusal is fault.Package and names the tree or feature.
-func Parse(file []byte) (*File, error) {
+func parse(text []byte) (*file, error) {
 	var d document
-	if err := json.Unmarshal(file, &d); err != nil {
+	if err := json.Unmarshal(text, &d); err != nil {
 		return nil, refuse("not valid JSON: %v", err)
 	}
 	for _, left := range []struct {
@@ -113,7 +143,7 @@ func Parse(file []byte) (*File, error) {
 			return nil, refuse("it reads %s features, which are not supported", left.what)
 		}
 	}
-	f := &File{Loss: d.Info.Params.Loss.Type}
+	f := &file{loss: d.Info.Params.Loss.Type}
 	r := &reader{d: &d, hashes: map[uint32]int32{}}
 	if err := r.readFeatures(f); err != nil {
 		return nil, err
@@ -123,22 +153,22 @@ func Parse(file []byte) (*File, error) {
 		return nil, err
 	}
 	r.scale, r.outputs = scale, len(bias)
-	f.Forest = &trees.Forest{
-		Features: len(f.Names), Outputs: len(bias), Base: bias,
+	f.forest = &trees.Forest{
+		Features: len(f.names), Outputs: len(bias), Base: bias,
 		Input: trees.Float32, Sum: trees.Float64,
 	}
 	for i := range d.Oblivious {
-		if err := r.oblivious(f.Forest, &d.Oblivious[i]); err != nil {
+		if err := r.oblivious(f.forest, &d.Oblivious[i]); err != nil {
 			return nil, refuse("tree %d: %v", i, err)
 		}
 	}
 	for i, t := range d.Trees {
-		if err := r.nested(f.Forest, t); err != nil {
+		if err := r.nested(f.forest, t); err != nil {
 			return nil, refuse("tree %d: %v", i, err)
 		}
 	}
 	for _, c := range d.Info.Classes.Names {
-		f.Classes = append(f.Classes, literal(c))
+		f.classes = append(f.classes, literal(c))
 	}
 	return f, f.readLoss()
 }
@@ -159,34 +189,34 @@ func literal(raw json.RawMessage) string {
 }
 
 // readLoss sets Kind and Transform: what predict answers by default.
-func (f *File) readLoss() error {
+func (f *file) readLoss() error {
 	one := true
-	switch f.Loss {
+	switch f.loss {
 	case "Logloss", "CrossEntropy":
-		f.Kind, f.Transform.Name = model.TwoClass, model.Sigmoid
+		f.kind, f.transform.Name = model.TwoClass, model.Sigmoid
 	case "MultiClass":
-		f.Kind, f.Transform.Name, one = model.Multiclass, model.Softmax, false
+		f.kind, f.transform.Name, one = model.Multiclass, model.Softmax, false
 	case "MultiClassOneVsAll":
-		f.Kind, f.Transform.Name, one = model.Multiclass, model.Sigmoids, false
+		f.kind, f.transform.Name, one = model.Multiclass, model.Sigmoids, false
 	case "Poisson", "Tweedie":
-		f.Kind, f.Transform.Name = model.Regression, model.Exp
+		f.kind, f.transform.Name = model.Regression, model.Exp
 	case "RMSE", "MAE", "Quantile", "LogLinQuantile", "MAPE", "Lq", "Huber", "Expectile", "YetiRank", "YetiRankPairwise",
 		"PairLogit", "PairLogitPairwise", "QueryRMSE", "QuerySoftMax", "StochasticRank", "LambdaMart", "LogCosh", "Cox":
-		f.Kind, f.Transform.Name = model.Regression, model.Identity
-		if f.Loss == "LogLinQuantile" {
-			f.Transform.Name = model.Exp
+		f.kind, f.transform.Name = model.Regression, model.Identity
+		if f.loss == "LogLinQuantile" {
+			f.transform.Name = model.Exp
 		}
 	default:
-		return refuse("loss function %q is not supported", f.Loss)
+		return refuse("loss function %q is not supported", f.loss)
 	}
-	n := f.Forest.Outputs
+	n := f.forest.Outputs
 	switch {
 	case one && n != 1:
-		return refuse("loss function %q has %d outputs, not 1", f.Loss, n)
+		return refuse("loss function %q has %d outputs, not 1", f.loss, n)
 	case !one && n < 2:
-		return refuse("loss function %q has %d classes", f.Loss, n)
-	case !one && len(f.Classes) != 0 && len(f.Classes) != n:
-		return refuse("%d class names for %d classes", len(f.Classes), n)
+		return refuse("loss function %q has %d classes", f.loss, n)
+	case !one && len(f.classes) != 0 && len(f.classes) != n:
+		return refuse("%d class names for %d classes", len(f.classes), n)
 	}
 	return nil
 }
@@ -209,9 +239,9 @@ func (d *document) scaleAndBias() (scale float64, bias []float64, err error) {
 
 // readFeatures places the features at their flat indexes, which must be
 // 0 to n-1 in some order.
-func (r *reader) readFeatures(f *File) error {
+func (r *reader) readFeatures(f *file) error {
 	n := len(r.d.Features.Floats) + len(r.d.Features.Cats)
-	f.Names, f.Levels = make([]string, n), make([][]string, n)
+	f.names, f.levels = make([]string, n), make([][]string, n)
 	taken := make([]bool, n)
 	place := func(flat int, name, id string) error {
 		if flat < 0 || flat >= n || taken[flat] {
@@ -224,7 +254,7 @@ func (r *reader) readFeatures(f *File) error {
 		if name == "" {
 			name = strconv.Itoa(flat)
 		}
-		f.Names[flat] = name
+		f.names[flat] = name
 		return nil
 	}
 	for i, x := range r.d.Features.Floats {
@@ -253,7 +283,7 @@ func (r *reader) readFeatures(f *File) error {
 		if len(texts) == 0 {
 			return refuse("it has categorical features but not their texts: save it with save_model(format=\"json\", pool=…)")
 		}
-		f.Levels[x.Flat] = texts
+		f.levels[x.Flat] = texts
 	}
 	return nil
 }

@@ -27,22 +27,22 @@ func load(t *testing.T, name string) []byte {
 func TestRawScores(t *testing.T) {
 	for _, name := range modeltest.Cases(t, ".json", 14) {
 		t.Run(name, func(t *testing.T) {
-			f, err := Parse(load(t, name))
+			f, err := parse(load(t, name))
 			if err != nil {
 				t.Fatal(err)
 			}
-			modeltest.Check(t, modeltest.Open(t, f.Forest), modeltest.Features(t, f.Names, f.Levels), modeltest.Raw(t, name), 1e-12)
+			modeltest.Check(t, modeltest.Open(t, f.forest), modeltest.Features(t, f.names, f.levels), modeltest.Raw(t, name), 1e-12)
 		})
 	}
 }
 
 func TestClasses(t *testing.T) {
 	for name, want := range map[string]string{"logloss": "no yes", "multiclass": "hi lo mid", "rmse": ""} {
-		f, err := Parse(load(t, name))
+		f, err := parse(load(t, name))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := strings.Join(f.Classes, " "); got != want {
+		if got := strings.Join(f.classes, " "); got != want {
 			t.Errorf("%s: classes %q, want %q", name, got, want)
 		}
 	}
@@ -76,7 +76,7 @@ func TestRefusals(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := Parse(tt.file)
+			_, err := parse(tt.file)
 			if !fault.Is(err, fault.Package) || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want a refusal with %q", err, tt.want)
 			}
@@ -92,14 +92,14 @@ func FuzzParse(f *testing.F) {
 		`{"split_type":"OneHotFeature","cat_feature_index":0,"value":7}]}]}`))
 	f.Add([]byte(head + `"trees":[{"left":{"value":1},"right":{"value":[2]},"split":{"split_type":"FloatFeature","float_feature_index":0,"border":0.5}}]}`))
 	f.Fuzz(func(t *testing.T, file []byte) {
-		m, err := Parse(file)
+		m, err := parse(file)
 		if err != nil {
 			if !fault.Is(err, fault.Package) {
 				t.Fatalf("not a refusal: %v", err)
 			}
 			return
 		}
-		encoded, err := m.Forest.Encode()
+		encoded, err := m.forest.Encode()
 		if err != nil {
 			return
 		}
@@ -108,7 +108,7 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("what Encode wrote does not open: %v", err)
 		}
 		out := make([]float64, e.Outputs())
-		e.NewSession(1).Predict(make([]float64, len(m.Names)), 1, out)
+		e.NewSession(1).Predict(make([]float64, len(m.names)), 1, out)
 		if s := fmt.Sprint(out); strings.Contains(s, "NaN") {
 			t.Fatalf("scores %s", s)
 		}

@@ -14,39 +14,72 @@ import (
 	"strings"
 
 	"github.com/portico-ml/portico/shared/fault"
+	"github.com/portico-ml/portico/shared/frame"
 	"github.com/portico-ml/portico/shared/model"
 	"github.com/portico-ml/portico/shared/model/trees"
 )
 
-// File is a parsed model.
-type File struct {
-	Version   string // of the text form: v2 to v4
-	Objective string // as written, its options included: "binary sigmoid:1"
-	Forest    *trees.Forest
-	Kind      model.Kind
-	Transform model.Transform
-	Names     []string // of the features, in the model's order
-	// Levels holds, for each feature that was a pandas category, its levels in
+// file is a parsed model.
+type file struct {
+	version   string // of the text form: v2 to v4
+	objective string // as written, its options included: "binary sigmoid:1"
+	forest    *trees.Forest
+	kind      model.Kind
+	transform model.Transform
+	names     []string // of the features, in the model's order
+	// levels holds, for each feature that was a pandas category, its levels in
 	// code order; nil for the others.
-	Levels [][]string
+	levels [][]string
+	// categorical marks the features that some tree tests by category.
+	categorical []bool
 }
 
-// Is reports whether file looks like a LightGBM model text.
-func Is(file []byte) bool {
-	return bytes.HasPrefix(file, []byte("tree\n")) || bytes.HasPrefix(file, []byte("tree\r\n"))
+// Is reports whether text looks like a LightGBM model.
+func Is(text []byte) bool {
+	return bytes.HasPrefix(text, []byte("tree\n")) || bytes.HasPrefix(text, []byte("tree\r\n"))
 }
 
-// Parse reads file. A refusal is fault.Package and names the line or tree.
-func Parse(file []byte) (*File, error) {
-	if !Is(file) {
+// Load reads a model text. A refusal is fault.Package and names the line,
+// tree or node.
+func Load(text []byte) (*model.Foreign, error) {
+	f, err := parse(text)
+	if err != nil {
+		return nil, err
+	}
+	body, err := f.forest.Encode()
+	if err != nil {
+		return nil, refuse("%v", err)
+	}
+	m := &model.Foreign{
+		Format: "LightGBM text", Library: "LightGBM, text form " + f.version,
+		Learner: "LightGBM " + f.objective,
+		Kind:    f.kind, Transform: f.transform,
+		Engine: model.EngineTrees, Body: body,
+	}
+	switch f.kind {
+	case model.TwoClass:
+		m.NumClasses = 2
+	case model.Multiclass:
+		m.NumClasses = f.forest.Outputs
+	}
+	for i, name := range f.names {
+		m.Features = append(m.Features, model.ForeignFeature{
+			Name: name, Categorical: f.categorical[i] || f.levels[i] != nil, Levels: f.levels[i], Type: frame.Double,
+		})
+	}
+	return m, nil
+}
+
+func parse(text []byte) (*file, error) {
+	if !Is(text) {
 		return nil, refuse("not a LightGBM model text: the first line is not \"tree\"")
 	}
-	p := &parser{rest: file}
+	p := &parser{rest: text}
 	head, err := p.section()
 	if err != nil {
 		return nil, err
 	}
-	f := &File{Version: head["version"], Objective: head["objective"]}
+	f := &file{version: head["version"], objective: head["objective"]}
 	features, err := head.count("max_feature_idx", trees.MaxFeatures-1)
 	if err != nil {
 		return nil, err
@@ -56,7 +89,7 @@ func Parse(file []byte) (*File, error) {
 		return nil, err
 	}
 	_, average := head["average_output"]
-	f.Forest = &trees.Forest{
+	f.forest = &trees.Forest{
 		Features: features + 1, Outputs: perIteration,
 		Input: trees.Float64, Sum: trees.Float64,
 		Base: make([]float64, perIteration), Average: average,
@@ -64,10 +97,11 @@ func Parse(file []byte) (*File, error) {
 	if perIteration < 1 {
 		return nil, refuse("num_tree_per_iteration is %d", perIteration)
 	}
-	f.Names = strings.Fields(head["feature_names"])
-	if len(f.Names) != features+1 {
-		return nil, refuse("%d feature_names for max_feature_idx %d", len(f.Names), features)
+	f.names = strings.Fields(head["feature_names"])
+	if len(f.names) != features+1 {
+		return nil, refuse("%d feature_names for max_feature_idx %d", len(f.names), features)
 	}
+	f.categorical = make([]bool, len(f.names))
 	if err := f.readObjective(); err != nil {
 		return nil, err
 	}
@@ -76,15 +110,20 @@ func Parse(file []byte) (*File, error) {
 		if err != nil {
 			return nil, err
 		}
-		n := len(f.Forest.Trees)
+		n := len(f.forest.Trees)
 		t, err := s.tree()
 		if err != nil {
 			return nil, refuse("tree %d (line %d): %v", n, p.start, err)
 		}
 		t.Output = n % perIteration
-		f.Forest.Trees = append(f.Forest.Trees, t)
+		for i := range t.Nodes {
+			if x := &t.Nodes[i]; x.Test == trees.In && int(x.Feature) < len(f.categorical) {
+				f.categorical[x.Feature] = true
+			}
+		}
+		f.forest.Trees = append(f.forest.Trees, t)
 	}
-	if n := len(f.Forest.Trees); n%perIteration != 0 {
+	if n := len(f.forest.Trees); n%perIteration != 0 {
 		return nil, refuse("%d trees are not a whole number of iterations of %d", n, perIteration)
 	}
 	if err := f.readTail(p.rest, head["feature_infos"]); err != nil {
@@ -98,10 +137,10 @@ func refuse(format string, args ...any) error {
 }
 
 // readObjective sets Kind and Transform, as LightGBM's ConvertOutput does.
-func (f *File) readObjective() error {
-	words := strings.Fields(f.Objective)
+func (f *file) readObjective() error {
+	words := strings.Fields(f.objective)
 	if len(words) == 0 {
-		f.Kind, f.Transform.Name = model.Regression, model.Identity // a custom objective: raw scores
+		f.kind, f.transform.Name = model.Regression, model.Identity // a custom objective: raw scores
 		return nil
 	}
 	scale := 1.0
@@ -118,34 +157,34 @@ func (f *File) readObjective() error {
 	single := true
 	switch words[0] {
 	case "binary":
-		f.Kind, f.Transform = model.TwoClass, model.Transform{Name: model.Sigmoid, Scale: scale}
+		f.kind, f.transform = model.TwoClass, model.Transform{Name: model.Sigmoid, Scale: scale}
 	case "cross_entropy", "xentropy":
-		f.Kind, f.Transform.Name = model.Regression, model.Sigmoid
+		f.kind, f.transform.Name = model.Regression, model.Sigmoid
 	case "cross_entropy_lambda", "xentlambda":
-		f.Kind, f.Transform.Name = model.Regression, model.Log1pExp
+		f.kind, f.transform.Name = model.Regression, model.Log1pExp
 	case "multiclass", "softmax":
-		f.Kind, f.Transform.Name, single = model.Multiclass, model.Softmax, false
+		f.kind, f.transform.Name, single = model.Multiclass, model.Softmax, false
 	case "multiclassova", "multiclass_ova", "ova", "ovr":
 		// LightGBM does not make the one-vs-all probabilities sum to one.
-		f.Kind, f.Transform, single = model.Multiclass, model.Transform{Name: model.Sigmoids, Scale: scale}, false
+		f.kind, f.transform, single = model.Multiclass, model.Transform{Name: model.Sigmoids, Scale: scale}, false
 	case "poisson", "gamma", "tweedie":
-		f.Kind, f.Transform.Name = model.Regression, model.Exp
+		f.kind, f.transform.Name = model.Regression, model.Exp
 	case "regression", "regression_l2", "mean_squared_error", "mse", "l2", "regression_l1", "mean_absolute_error", "mae", "l1",
 		"huber", "fair", "quantile", "mape", "lambdarank", "rank_xendcg":
-		f.Kind, f.Transform.Name = model.Regression, model.Identity
+		f.kind, f.transform.Name = model.Regression, model.Identity
 		if sqrt {
-			f.Transform.Name = model.Square
+			f.transform.Name = model.Square
 		}
 	case "custom", "none":
-		f.Kind, f.Transform.Name = model.Regression, model.Identity
+		f.kind, f.transform.Name = model.Regression, model.Identity
 	default:
 		return refuse("objective %q is not supported", words[0])
 	}
-	if single && f.Forest.Outputs != 1 {
-		return refuse("objective %q has %d trees in an iteration, not 1", words[0], f.Forest.Outputs)
+	if single && f.forest.Outputs != 1 {
+		return refuse("objective %q has %d trees in an iteration, not 1", words[0], f.forest.Outputs)
 	}
-	if !single && f.Forest.Outputs < 2 {
-		return refuse("objective %q has %d classes", words[0], f.Forest.Outputs)
+	if !single && f.forest.Outputs < 2 {
+		return refuse("objective %q has %d classes", words[0], f.forest.Outputs)
 	}
 	return nil
 }
@@ -153,8 +192,8 @@ func (f *File) readObjective() error {
 // readTail reads pandas_categorical: one list of levels for each categorical
 // column, in column order. Which columns those are stands in the parameters,
 // or shows in feature_infos, where a numeric feature has a range.
-func (f *File) readTail(tail []byte, infos string) error {
-	f.Levels = make([][]string, len(f.Names))
+func (f *file) readTail(tail []byte, infos string) error {
+	f.levels = make([][]string, len(f.names))
 	const key = "pandas_categorical:"
 	at := bytes.LastIndex(tail, []byte(key))
 	if at < 0 {
@@ -187,14 +226,14 @@ func (f *File) readTail(tail []byte, infos string) error {
 		return nil // a categorical column was never used: which is not said. The binding has to
 	}
 	for i, c := range columns {
-		if c < 0 || c >= len(f.Names) {
-			return refuse("categorical_feature %d of %d features", c, len(f.Names))
+		if c < 0 || c >= len(f.names) {
+			return refuse("categorical_feature %d of %d features", c, len(f.names))
 		}
 		levels := make([]string, len(lists[i]))
 		for j, v := range lists[i] {
 			levels[j] = levelText(v)
 		}
-		f.Levels[c] = levels
+		f.levels[c] = levels
 	}
 	return nil
 }

@@ -19,19 +19,19 @@ func TestRawScores(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			f, err := Parse(text)
+			f, err := parse(text)
 			if err != nil {
 				t.Fatal(err)
 			}
 			want := modeltest.Raw(t, name)
-			if f.Forest.Average { // LightGBM's raw_score is the sum; its prediction averages
+			if f.forest.Average { // LightGBM's raw_score is the sum; its prediction averages
 				for _, row := range want {
 					for k := range row {
-						row[k] /= float64(len(f.Forest.Trees) / f.Forest.Outputs)
+						row[k] /= float64(len(f.forest.Trees) / f.forest.Outputs)
 					}
 				}
 			}
-			modeltest.Check(t, modeltest.Open(t, f.Forest), modeltest.Features(t, f.Names, f.Levels), want, 0)
+			modeltest.Check(t, modeltest.Open(t, f.forest), modeltest.Features(t, f.names, f.levels), want, 0)
 		})
 	}
 }
@@ -69,7 +69,7 @@ func TestRefusals(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := Parse(tt.file)
+			_, err := parse(tt.file)
 			if !fault.Is(err, fault.Package) || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want a refusal with %q", err, tt.want)
 			}
@@ -88,14 +88,14 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte("tree\nversion=v4\nnum_class=1\nnum_tree_per_iteration=1\nmax_feature_idx=0\nobjective=regression\nfeature_names=a\n\n" +
 		"Tree=0\nnum_leaves=2\nnum_cat=1\nsplit_feature=0\nthreshold=0\ndecision_type=1\nleft_child=-1\nright_child=-2\nleaf_value=1 2\ncat_boundaries=0 1\ncat_threshold=5\n\nend of trees\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		m, err := Parse(text)
+		m, err := parse(text)
 		if err != nil {
 			if !fault.Is(err, fault.Package) {
 				t.Fatalf("not a refusal: %v", err)
 			}
 			return
 		}
-		encoded, err := m.Forest.Encode()
+		encoded, err := m.forest.Encode()
 		if err != nil {
 			return
 		}
@@ -104,7 +104,7 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("what Encode wrote does not open: %v", err)
 		}
 		out := make([]float64, e.Outputs())
-		e.NewSession(1).Predict(make([]float64, len(m.Names)), 1, out)
+		e.NewSession(1).Predict(make([]float64, len(m.names)), 1, out)
 		if s := fmt.Sprint(out); strings.Contains(s, "NaN") {
 			t.Fatalf("scores %s", s)
 		}
