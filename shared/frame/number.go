@@ -1,6 +1,7 @@
 package frame
 
 import (
+	"encoding/binary"
 	"math"
 	"math/bits"
 	"strconv"
@@ -41,6 +42,14 @@ func parseDouble(b []byte) (float64, verdict) {
 	if i < len(b) && b[i] == '.' {
 		i++
 		point := i
+		for i+8 <= len(b) {
+			v, ok := eightDigits(binary.LittleEndian.Uint64(b[i:]))
+			if !ok {
+				break
+			}
+			m = m*1e8 + v
+			i += 8
+		}
 		for i < len(b) {
 			d := b[i] - '0'
 			if d > 9 {
@@ -91,6 +100,18 @@ func parseDouble(b []byte) (float64, verdict) {
 		return 0, tooLarge
 	}
 	return f, okCell
+}
+
+// eightDigits returns the number that eight ASCII digits spell, the first in
+// the lowest byte, if they are all digits.
+func eightDigits(w uint64) (uint64, bool) {
+	if w&0xF0F0F0F0F0F0F0F0 != 0x3030303030303030 || (w+0x0606060606060606)&0xF0F0F0F0F0F0F0F0 != 0x3030303030303030 {
+		return 0, false
+	}
+	w &= 0x0F0F0F0F0F0F0F0F
+	w = w*10 + w>>8 // pairs, in every other byte
+	w = (w&0x000000FF000000FF*0x000F424000000064 + w>>16&0x000000FF000000FF*0x0000271000000001) >> 32
+	return w, true
 }
 
 func isInfinity(b []byte) bool {
