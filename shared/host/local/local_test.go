@@ -1,0 +1,378 @@
+package local
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/portico-ml/portico/shared/storage"
+)
+
+func (r *rig) do(method, path, body string, header ...string) (*http.Response, string) {
+	r.t.Helper()
+	if err := r.Ready(r.t.Context()); err != nil {
+		r.t.Fatal(err)
+	}
+	var in io.Reader
+	if body != "" {
+		in = strings.NewReader(body)
+	}
+	req, err := http.NewRequestWithContext(r.t.Context(), method, r.URL()+path, in)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Do(req)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return resp, string(b)
+}
+
+func TestProxy(t *testing.T) {
+	r := newRig(t, nil)
+	resp, body := r.do("POST", "/X/a%20b/c?z=1&z=2", "hello",
+		"X-Forwarded-For", "forged", "X-Forwarded-Host", "forged", "X-Ms-Invocation-Id", "forged", "User-Agent", "mine")
+	if resp.StatusCode != http.StatusTeapot || body != "hello" || resp.Header.Get("X-Answer") != "yes" {
+		t.Fatalf("%d %q %v", resp.StatusCode, body, resp.Header)
+	}
+	calls := r.calls("/X/a%20b/c")
+	if len(calls) != 1 {
+		t.Fatalf("%d calls", len(calls))
+	}
+	c := calls[0]
+	if c.Query != "z=1&z=2" || !strings.HasPrefix(c.Host, "127.0.0.1:") || c.Header.Get("User-Agent") != "mine" {
+		t.Errorf("%+v", c)
+	}
+	if c.Header.Get("X-Forwarded-For") != "127.0.0.1" || c.Header.Get("X-Forwarded-Host") != strings.TrimPrefix(r.URL(), "http://") || c.Header.Get("X-Forwarded-Proto") != "http" {
+		t.Errorf("forwarded: %v", c.Header)
+	}
+	if id := c.Header.Get("X-Ms-Invocation-Id"); len(id) != 36 || c.Header.Get("X-Azure-Functions-Invocationid") == "" {
+		t.Errorf("invocation: %v", c.Header)
+	}
+	for _, tt := range []struct {
+		method, path string
+		want         int
+	}{
+		{"GET", "/", http.StatusTeapot},
+		{"HEAD", "/", http.StatusTeapot},
+		{"POST", "/", 404},         // not listed
+		{"OPTIONS", "/x/1/2", 404}, // not listed
+		{"HEAD", "/x/1/2", 404},    // GET does not imply it
+		{"GET", "/x/1", 418},       // the rest may be empty
+		{"GET", "/nothing/here", 404},
+		{"POST", "/work", 404}, // the host's own path to the handler
+		{"POST", "/ticker", 404},
+	} {
+		if resp, body := r.do(tt.method, tt.path, ""); resp.StatusCode != tt.want || (tt.want == 404 && body != "") {
+			t.Errorf("%s %s: %d %q", tt.method, tt.path, resp.StatusCode, body)
+		}
+	}
+	if n := len(r.calls("/work")); n != 0 {
+		t.Errorf("an outside request reached /work %d times", n)
+	}
+}
+
+func TestEnvironment(t *testing.T) {
+	r := newRig(t, nil)
+	env := strings.Join(r.process.environment(), "\n") + "\n"
+	for _, want := range []string{"A_SETTING=a value\n", "FUNCTIONS_CUSTOMHANDLER_PORT=", "FUNCTIONS_HTTPWORKER_PORT=", "FUNCTIONS_APP_ROOT_PATH=" + r.root + "\n", "PATH="} {
+		if !strings.Contains(env, want) {
+			t.Errorf("no %s in\n%s", want, env)
+		}
+	}
+	if strings.Contains(env, "GOCACHE") {
+		t.Error("the host's own environment leaks into the handler")
+	}
+}
+
+func TestStreaming(t *testing.T) {
+	r := newRig(t, nil)
+	if err := r.Ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	// A chunked upload arrives whole, and the answer comes as it is written.
+	pr, pw := io.Pipe()
+	go func() {
+		for range 3 {
+			io.WriteString(pw, strings.Repeat("x", 1000))
+			time.Sleep(5 * time.Millisecond)
+		}
+		pw.Close()
+	}()
+	resp, err := http.Post(r.URL()+"/x/up", "text/plain", pr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, _ := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	if len(b) != 3000 {
+		t.Errorf("%d bytes came back", len(b))
+	}
+	resp, err = http.Get(r.URL() + "/x/down?stream=1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	sc := bufio.NewScanner(resp.Body)
+	lines := 0
+	for sc.Scan() {
+		lines++
+	}
+	if lines != 3 {
+		t.Errorf("%d lines", lines)
+	}
+}
+
+// TestResend: a request whose body was not read is sent again with its id when
+// the handler dies; one whose body was read is an empty 500.
+func TestResend(t *testing.T) {
+	r := newRig(t, nil)
+	resp, _ := r.do("POST", "/x/start?crash=a", "")
+	if resp.StatusCode != http.StatusTeapot {
+		t.Errorf("status %d", resp.StatusCode)
+	}
+	calls := r.calls("/x/start")
+	if len(calls) != 2 || calls[0].Pid == calls[1].Pid || calls[0].Header.Get("X-Ms-Invocation-Id") != calls[1].Header.Get("X-Ms-Invocation-Id") {
+		t.Errorf("calls: %+v", calls)
+	}
+	resp, body := r.do("POST", "/x/consumed?crash=b", "a body")
+	if resp.StatusCode != 500 || body != "" {
+		t.Errorf("consumed: %d %q", resp.StatusCode, body)
+	}
+	if n := len(r.calls("/x/consumed")); n != 1 {
+		t.Errorf("a consumed request was sent %d times", n)
+	}
+}
+
+func TestBodyLimit(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.Settings["FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"] = "1000" })
+	if resp, body := r.do("POST", "/x/1", strings.Repeat("x", 1001)); resp.StatusCode != 500 || body != "" {
+		t.Errorf("%d %q", resp.StatusCode, body)
+	}
+	if resp, _ := r.do("POST", "/x/1", strings.Repeat("x", 1000)); resp.StatusCode != http.StatusTeapot {
+		t.Errorf("%d", resp.StatusCode)
+	}
+}
+
+func TestQueue(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.FunctionTimeout = 1500 * time.Millisecond })
+	const text = `{"id":"j1","rows":10,"nested":{"a":1},"arr":[1,2],"dequeuecount":99,"html":"<b>"}`
+	send := func(body string) {
+		t.Helper()
+		if err := r.store.Queues.Send(t.Context(), "work", []byte(body), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	send(text)
+	r.eventually("the message", func() bool { return len(r.calls("/work")) == 1 })
+	c := r.calls("/work")[0]
+	if c.Method != "POST" || c.Header.Get("X-Azure-Functions-Invocationid") == "" || c.Header.Get("X-Forwarded-Host") != "" || c.Header.Get("Content-Type") != "application/json; charset=utf-8" {
+		t.Errorf("%+v", c)
+	}
+	var e struct {
+		Data     map[string]string
+		Metadata map[string]json.RawMessage
+	}
+	if err := json.Unmarshal([]byte(c.Body), &e); err != nil {
+		t.Fatal(err)
+	}
+	var inner string
+	if err := json.Unmarshal([]byte(e.Data["msg"]), &inner); err != nil || inner != text {
+		t.Errorf("data %q, %v", e.Data["msg"], err)
+	}
+	for name, want := range map[string]string{"id": `"\"j1\""`, "rows": `"\"10\""`, "nested": `{"a":1}`, "dequeuecount": `"\"99\""`, "html": `"\"\u003cb\u003e\""`} {
+		if got := string(e.Metadata[name]); got != want {
+			t.Errorf("metadata %s = %s, want %s", name, got, want)
+		}
+	}
+	for _, gone := range []string{"Id", "DequeueCount", "arr"} { // shadowed in any case; arrays left out
+		if _, ok := e.Metadata[gone]; ok {
+			t.Errorf("metadata %s is there", gone)
+		}
+	}
+	empty := func() bool {
+		n, err := r.store.Queues.Depth(t.Context(), "work")
+		return err == nil && n == 0
+	}
+	r.eventually("the message to be deleted", empty)
+
+	for _, body := range []string{"fail once", "plain once", "die once", "empty once"} {
+		before := len(r.calls("/work"))
+		send(body)
+		r.eventually(body, func() bool { return len(r.calls("/work")) >= before+2 && empty() })
+		calls := r.calls("/work")[before:]
+		if len(calls) != 2 || !strings.Contains(calls[1].Body, `"DequeueCount":"2"`) {
+			t.Errorf("%s: %d calls", body, len(calls))
+		}
+		if died := body == "die once" || body == "empty once"; died != (calls[0].Pid != calls[1].Pid) {
+			t.Errorf("%s: process %d, then %d", body, calls[0].Pid, calls[1].Pid)
+		}
+	}
+
+	send("always fail")
+	r.eventually("poison", func() bool {
+		n, err := r.store.Queues.Depth(t.Context(), "work-poison")
+		return err == nil && n == 1
+	})
+	r.eventually("the poisoned message to be gone", empty)
+	m, err := r.store.Queues.Receive(t.Context(), "work-poison", 1, time.Minute)
+	if err != nil || len(m) != 1 || string(m[0].Body) != "always fail" {
+		t.Errorf("%v %v", m, err)
+	}
+}
+
+// TestRenewal: a message that takes longer than it is hidden is not delivered
+// a second time meanwhile.
+func TestRenewal(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.Hidden = 300 * time.Millisecond })
+	if err := r.store.Queues.Send(t.Context(), "work", []byte("slow"), 0); err != nil {
+		t.Fatal(err)
+	}
+	r.eventually("the message to be done", func() bool {
+		n, err := r.store.Queues.Depth(t.Context(), "work")
+		return err == nil && n == 0
+	})
+	if n := len(r.calls("/work")); n != 1 {
+		t.Errorf("delivered %d times", n)
+	}
+}
+
+func TestTimer(t *testing.T) {
+	r := newRig(t, nil)
+	r.eventually("two ticks", func() bool { return len(r.calls("/ticker")) >= 2 })
+	if c := r.calls("/ticker")[0]; !strings.Contains(c.Body, `"IsPastDue":false`) || c.Header.Get("X-Azure-Functions-Invocationid") == "" {
+		t.Errorf("%+v", c)
+	}
+}
+
+func TestDrop(t *testing.T) {
+	r := newRig(t, nil)
+	put := func(key, body string) storage.BlobInfo {
+		t.Helper()
+		b, err := r.store.Drop.Put(t.Context(), key, []byte(body), nil, storage.Condition{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	b := put("w1/churn/june.csv", "a,b\n1,2\n")
+	r.eventually("the event", func() bool { return len(r.calls("/drop")) == 1 })
+	var e struct{ Data map[string]string }
+	var inner string
+	if err := json.Unmarshal([]byte(r.calls("/drop")[0].Body), &e); err != nil {
+		t.Fatal(err)
+	}
+	json.Unmarshal([]byte(e.Data["msg"]), &inner)
+	var event struct {
+		Subject, EventType, ID string
+		Data                   struct {
+			ETag, URL     string
+			ContentLength int64
+		}
+	}
+	if err := json.Unmarshal([]byte(inner), &event); err != nil {
+		t.Fatal(err)
+	}
+	if event.EventType != "Microsoft.Storage.BlobCreated" || event.Subject != "/blobServices/default/containers/drop/blobs/w1/churn/june.csv" ||
+		event.Data.ETag != strings.Trim(b.ETag, `"`) || event.Data.ContentLength != 8 || !strings.HasSuffix(event.Data.URL, "/drop/w1/churn/june.csv") {
+		t.Errorf("%+v", event)
+	}
+	put("w1/churn/june.csv", "a,b\n3,4\n") // another ETag, another event
+	r.eventually("the second event", func() bool { return len(r.calls("/drop")) == 2 })
+
+	// A host that starts again knows what it has announced.
+	known, err := r.announcedBefore(t.Context())
+	if err != nil || len(known) != 1 {
+		t.Errorf("%v %v", known, err)
+	}
+}
+
+func TestCrashes(t *testing.T) {
+	t.Run("three are the end", func(t *testing.T) {
+		r := newRig(t, func(o *Options) { o.Settings["EXIT"], o.MaxCrashes = "3", 3 })
+		err := <-r.done
+		r.done <- nil
+		if err == nil || !strings.Contains(err.Error(), "3 times") || !strings.Contains(err.Error(), "code 3") {
+			t.Error(err)
+		}
+	})
+	t.Run("a handler that does not listen", func(t *testing.T) {
+		r := newRig(t, func(o *Options) {
+			o.Settings["NEVER_LISTEN"], o.InitTimeout, o.MaxCrashes = "1", 100*time.Millisecond, 3
+		})
+		err := <-r.done
+		r.done <- nil
+		if err == nil || !strings.Contains(err.Error(), "3 times") {
+			t.Error(err)
+		}
+	})
+	t.Run("killed from outside", func(t *testing.T) {
+		r := newRig(t, nil)
+		r.do("GET", "/", "")
+		pid := r.Pid()
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		r.eventually("another process", func() bool { p := r.Pid(); return p != 0 && p != pid })
+		if resp, _ := r.do("GET", "/x/1", ""); resp.StatusCode != http.StatusTeapot {
+			t.Errorf("status %d", resp.StatusCode)
+		}
+	})
+	t.Run("code 0 is never started again", func(t *testing.T) {
+		r := newRig(t, func(o *Options) { o.Settings["EXIT"] = "0" })
+		r.eventually("the end", func() bool {
+			r.process.mu.Lock()
+			defer r.process.mu.Unlock()
+			return r.process.gone
+		})
+		resp, err := http.Get(r.URL() + "/x/1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != 500 {
+			t.Errorf("status %d", resp.StatusCode)
+		}
+	})
+	t.Run("the handler dies with the host", func(t *testing.T) {
+		r := newRig(t, nil)
+		r.do("GET", "/", "")
+		pid := r.Pid()
+		r.stop()
+		<-r.done
+		r.done <- nil
+		if err := syscall.Kill(pid, 0); err == nil {
+			t.Errorf("process %d is still there", pid)
+		}
+	})
+}
+
+func TestFunctionTimeoutKillsTheProcess(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.FunctionTimeout = 300 * time.Millisecond })
+	r.do("GET", "/", "")
+	pid := r.Pid()
+	if err := r.store.Queues.Send(t.Context(), "work", []byte("slow"), 0); err != nil {
+		t.Fatal(err)
+	}
+	r.eventually("another process", func() bool { p := r.Pid(); return p != 0 && p != pid })
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	if err := r.Ready(ctx); err != nil {
+		t.Error(err)
+	}
+}
