@@ -164,6 +164,15 @@ func CheckDelete(key string, c Condition) error {
 	return firstError(CheckKey(key), CheckCondition(c, false))
 }
 
+// CheckSign checks the arguments of Blobs.SignRead and Blobs.SignWrite. A
+// minute of grace spares callers who add MaxSigned to a clock of their own.
+func CheckSign(key string, until time.Time) error {
+	if left := time.Until(until); left <= 0 || left > MaxSigned+time.Minute {
+		return refuse("blob %q: a signed URL cannot last for %v; it can for up to %v", cut(key), left.Round(time.Second), MaxSigned)
+	}
+	return CheckKey(key)
+}
+
 // CheckTable refuses what is not the name of a table.
 func CheckTable(table string) error {
 	ok := len(table) >= 3 && len(table) <= 63 && (table[0] < '0' || table[0] > '9')
@@ -338,7 +347,7 @@ func textSize(s string) (units, bytes int, ok bool) {
 		case r > 0xFFFF:
 			units++
 			bytes += 4
-		case r < ' ' || r == '"' || r == '\\' || r == '\u2028' || r == '\u2029' || r == 0x7F:
+		case r < ' ' || r == 0x7F || strings.ContainsRune("\"\\<>&\u2028\u2029", r):
 			bytes += 6
 		default:
 			bytes += utf8.RuneLen(r)

@@ -43,6 +43,7 @@ const (
 	MaxPutBytes     = 256 << 20
 	MaxMetaBytes    = 8 << 10            // names and values together
 	MaxDelay        = 7 * 24 * time.Hour // of a message, and of a visibility
+	MaxSigned       = 7 * 24 * time.Hour // life of a signed URL
 )
 
 // AnyETag as an IfMatch condition asks for existence alone.
@@ -99,7 +100,8 @@ type Blobs interface {
 	// Put writes the blob whole, at most MaxPutBytes, and drops every
 	// uncommitted part of that key. Readers see the old or the new, never a mix.
 	Put(ctx context.Context, key string, body []byte, meta map[string]string, c Condition) (BlobInfo, error)
-	// SetMeta replaces the metadata; the ETag changes, the bytes do not.
+	// SetMeta replaces the metadata; the ETag changes, the bytes do not. The
+	// info it returns has no Size.
 	SetMeta(ctx context.Context, key string, meta map[string]string, c Condition) (BlobInfo, error)
 	// PutPart stages a part of a blob. Staging the same id again replaces it.
 	// An empty part is refused. Nothing is visible before Commit.
@@ -109,7 +111,7 @@ type Blobs interface {
 	// Commit makes the named uncommitted parts, in this order, the blob's
 	// content, and drops the other parts. No parts make an empty blob; a part
 	// named twice is refused; a part that is not there is fault.Conflict with
-	// CodeCondition.
+	// CodeCondition. The info it returns has no Size.
 	Commit(ctx context.Context, key string, parts []PartID, meta map[string]string, c Condition) (BlobInfo, error)
 	// Delete removes the blob and its uncommitted parts. Deleting what is not
 	// there is not an error, unless IfMatch is set.
@@ -117,11 +119,10 @@ type Blobs interface {
 	// List yields the blobs whose keys begin with prefix, in key order.
 	List(ctx context.Context, prefix string) iter.Seq2[BlobInfo, error]
 	// SignRead returns a URL, without a key of ours in it, that reads this
-	// blob until the time given. base and query are its two parts, so that
-	// base+query is the URL and query begins with "?".
+	// blob until the time given, at most MaxSigned from now.
 	SignRead(ctx context.Context, key string, until time.Time) (SignedURL, error)
 	// SignWrite returns a URL that accepts Put Blob, Put Block and Put Block
-	// List for this blob until the time given.
+	// List for this blob until the time given, at most MaxSigned from now.
 	SignWrite(ctx context.Context, key string, until time.Time) (SignedURL, error)
 }
 
@@ -246,8 +247,9 @@ type Queues interface {
 	// once) and returns it with its new receipt. A receipt that is no longer
 	// the message's own is CodeCondition.
 	Extend(ctx context.Context, queue string, m Message, visibility time.Duration) (Message, error)
-	// Delete removes a received message; a stale receipt is CodeCondition, a
-	// message already gone is not an error.
+	// Delete removes a received message; a message already gone is not an
+	// error. A receipt that is no longer the message's own removes nothing; it
+	// is CodeCondition where the store can tell it from a message gone.
 	Delete(ctx context.Context, queue string, m Message) error
 	// Depth is the approximate number of messages, hidden ones included.
 	Depth(ctx context.Context, queue string) (int64, error)

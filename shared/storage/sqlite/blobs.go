@@ -238,8 +238,8 @@ func (b *blobs) SetMeta(ctx context.Context, key string, meta map[string]string,
 		info.ETag = newETag()
 		us := now()
 		info.Modified = fromMicro(us)
-		return t.row(`UPDATE blob SET etag = ?, modified = ?, meta = ? WHERE id = ? RETURNING size`,
-			[]any{info.ETag, us, string(text), id}, []any{&info.Size})
+		_, err = t.exec(`UPDATE blob SET etag = ?, modified = ?, meta = ? WHERE id = ?`, info.ETag, us, string(text), id)
+		return err
 	})
 	return info, wrap(err, "set metadata of blob %s", key)
 }
@@ -328,6 +328,7 @@ func (b *blobs) Commit(ctx context.Context, key string, parts []storage.PartID, 
 		}
 		return b.replace(t, &info, extents, c)
 	})
+	info.Size = 0 // as the contract has it
 	return info, wrap(err, "commit blob %s", key)
 }
 
@@ -412,7 +413,7 @@ func (b *blobs) SignWrite(ctx context.Context, key string, until time.Time) (sto
 }
 
 func (b *blobs) sign(ctx context.Context, key, perm string, until time.Time) (storage.SignedURL, error) {
-	if err := storage.CheckKey(key); err != nil {
+	if err := storage.CheckSign(key, until); err != nil {
 		return storage.SignedURL{}, err
 	}
 	if b.s.opt.Sign == nil {

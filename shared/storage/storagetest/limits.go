@@ -82,6 +82,14 @@ func testLimits(t *testing.T, s storage.Store) {
 		limit(t, err)
 		limit(t, b.Delete(ctx, key, storage.Condition{IfAbsent: true}))
 	})
+	t.Run("signed URLs", func(t *testing.T) {
+		for _, left := range []time.Duration{-time.Minute, 0, storage.MaxSigned + 2*time.Minute} {
+			_, err := b.SignRead(ctx, key, time.Now().Add(left))
+			limit(t, err)
+			_, err = b.SignWrite(ctx, key, time.Now().Add(left))
+			limit(t, err)
+		}
+	})
 	t.Run("metadata", func(t *testing.T) {
 		for _, meta := range []map[string]string{
 			{"": "v"}, {"Upper": "v"}, {"a-b": "v"}, {"1a": "v"}, {"ü": "v"}, {"a b": "v"},
