@@ -1,0 +1,586 @@
+package catalog_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/portico-ml/portico/shared/artifact"
+	"github.com/portico-ml/portico/shared/auth"
+	"github.com/portico-ml/portico/shared/catalog"
+	"github.com/portico-ml/portico/shared/fault"
+	"github.com/portico-ml/portico/shared/service"
+	"github.com/portico-ml/portico/shared/storage"
+	"github.com/portico-ml/portico/shared/storage/sqlite"
+)
+
+var (
+	ada   = auth.Identity{Issuer: "https://i", Subject: "ada", Name: "Ada"}
+	ben   = auth.Identity{Issuer: "https://i", Subject: "ben", Groups: []string{"staff", "deployers"}}
+	eve   = auth.Identity{Issuer: "https://other", Subject: "ada", Groups: []string{"deployers"}}
+	chief = auth.Identity{Issuer: "https://i", Subject: "chief", Operator: true}
+)
+
+func testRing(t testing.TB) *auth.Ring {
+	t.Helper()
+	r, err := auth.NewRing("PORTICO_TEST_RING", auth.MasterKey{Name: "k1", Key: bytes.Repeat([]byte{1, 2}, 32)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func testStore(t testing.TB) storage.Store {
+	t.Helper()
+	s, err := sqlite.Open(t.TempDir(), sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s.Store
+}
+
+func testCatalog(t testing.TB) (*catalog.Catalog, string) {
+	t.Helper()
+	s := testStore(t)
+	c := catalog.New(s.Tables, artifact.New(s.Blobs), testRing(t))
+	w, err := c.CreateWorkspace(t.Context(), catalog.NewWorkspace{Name: "Telecom", Region: "West Europe"}, ada)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, w.ID
+}
+
+// want checks the kind, code and text of an error.
+func want(t *testing.T, err error, kind fault.Kind, code, text string) {
+	t.Helper()
+	e := fault.Of(err)
+	if e == nil || e.Kind != kind || e.Code != code || !strings.Contains(e.Msg, text) {
+		t.Errorf("err = %v (%v), want %v/%s saying %q", err, e, kind, code, text)
+	}
+}
+
+func ok(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestCheckName(t *testing.T) {
+	for _, good := range []string{"a", "churn model [trained model]", "customers_train.csv", "Ведомость 5", "données — été", strings.Repeat("é", 128)} {
+		if err := catalog.CheckName("dataset", good); err != nil {
+			t.Errorf("%q is refused: %v", good, err)
+		}
+	}
+	for _, bad := range []string{"", " a", "a ", "a/b", `a\b`, "a@2", ".", "..", "a\nb", "a\x00", "\xff", strings.Repeat("é", 129)} {
+		err := catalog.CheckName("dataset", bad)
+		if !fault.Is(err, fault.BadArgument) || fault.Of(err).Target != "name" {
+			t.Errorf("%q: err %v", bad, err)
+		}
+	}
+}
+
+func TestWorkspaces(t *testing.T) {
+	c, ws := testCatalog(t)
+	ctx := t.Context()
+	w, err := c.Workspace(ctx, ws)
+	ok(t, err)
+	if w.Name != "Telecom" || w.Region != "West Europe" || w.By != (catalog.Who{ID: "https://i|ada", Name: "Ada"}) || time.Since(w.Created) > time.Hour {
+		t.Errorf("workspace %+v", w)
+	}
+	if role, err := c.Role(ctx, ws, ada); role != auth.Owner || err != nil {
+		t.Errorf("the creator is %v, %v", role, err)
+	}
+
+	_, err = c.CreateWorkspace(ctx, catalog.NewWorkspace{ID: ws, Name: "Another"}, ben)
+	want(t, err, fault.Conflict, "WorkspaceExists", ws)
+	if role, _ := c.Role(ctx, ws, ben); role != auth.None {
+		t.Errorf("a refused creation made a member: %v", role)
+	}
+	_, err = c.CreateWorkspace(ctx, catalog.NewWorkspace{ID: "W1", Name: "x"}, ada)
+	want(t, err, fault.BadArgument, "BadParameterValue", "32 lower-case hex")
+	_, err = c.CreateWorkspace(ctx, catalog.NewWorkspace{Name: ""}, ada)
+	want(t, err, fault.BadArgument, "BadParameterValue", "must not be empty")
+	_, err = c.CreateWorkspace(ctx, catalog.NewWorkspace{Name: "x", Members: []catalog.Member{{Kind: catalog.Person, Issuer: "i", Value: "v", Role: auth.Deployer}}}, ada)
+	want(t, err, fault.InvalidOperation, "LastOwner", "must have an owner")
+	twice := catalog.Member{Kind: catalog.Person, Issuer: "i", Value: "v", Role: auth.Owner}
+	_, err = c.CreateWorkspace(ctx, catalog.NewWorkspace{Name: "x", Members: []catalog.Member{twice, twice}}, ada)
+	want(t, err, fault.BadArgument, "BadParameterValue", "named twice")
+
+	id := service.NewID()
+	second, err := c.CreateWorkspace(ctx, catalog.NewWorkspace{ID: id, Name: "Alpha", Members: []catalog.Member{{Kind: catalog.Group, Issuer: "https://i", Value: "staff", Role: auth.Owner}}}, chief)
+	ok(t, err)
+	if second.ID != id {
+		t.Errorf("id %s, want %s", second.ID, id)
+	}
+	for _, tt := range []struct {
+		id   auth.Identity
+		want []string
+	}{
+		{ada, []string{"Telecom"}},
+		{ben, []string{"Alpha"}},
+		{eve, nil},
+		{chief, []string{"Alpha", "Telecom"}},
+		{auth.TokenIdentity(id, auth.Primary), []string{"Alpha"}},
+	} {
+		list, err := c.Workspaces(ctx, tt.id)
+		ok(t, err)
+		var names []string
+		for _, w := range list {
+			names = append(names, w.Name)
+		}
+		if d := cmp.Diff(tt.want, names); d != "" {
+			t.Errorf("%s sees %s", tt.id.Subject, d)
+		}
+	}
+
+	name := "Telecom Ltd"
+	_, err = c.ChangeWorkspace(ctx, ws, catalog.WorkspaceChange{Name: &name})
+	ok(t, err)
+	if w, _ := c.Workspace(ctx, ws); w.Name != name || w.Region != "West Europe" {
+		t.Errorf("after the change: %+v", w)
+	}
+	for _, absent := range []string{service.NewID(), "", "x", "../" + ws, strings.ToUpper(ws)} {
+		_, err := c.Workspace(ctx, absent)
+		want(t, err, fault.NotFound, "WorkspaceNotFound", "does not exist")
+		want(t, c.Require(ctx, absent, ada, auth.Reader), fault.NotFound, "WorkspaceNotFound", "does not exist")
+	}
+}
+
+func TestWorkspaceTokens(t *testing.T) {
+	c, ws := testCatalog(t)
+	ctx := t.Context()
+	p, s, err := c.Tokens(ctx, ws)
+	ok(t, err)
+	id, err := c.TokenIdentity(ctx, ws, p)
+	ok(t, err)
+	if id.Key() != "token:"+ws+":primary" {
+		t.Errorf("identity %q", id.Key())
+	}
+	if role, _ := c.Role(ctx, ws, id); role != auth.Author {
+		t.Errorf("a token is %v, want author", role)
+	}
+	other, err := c.CreateWorkspace(ctx, catalog.NewWorkspace{Name: "Other"}, ada)
+	ok(t, err)
+	if role, _ := c.Role(ctx, other.ID, id); role != auth.None {
+		t.Errorf("a token of another workspace is %v", role)
+	}
+	_, err = c.TokenIdentity(ctx, other.ID, p)
+	want(t, err, fault.Unauthorized, "ManagementRequestUnauthorized", "Invalid credentials")
+	_, err = c.TokenIdentity(ctx, service.NewID(), p)
+	want(t, err, fault.Unauthorized, "ManagementRequestUnauthorized", "Invalid credentials")
+
+	_, err = c.RegenerateToken(ctx, ws, auth.Primary)
+	ok(t, err)
+	p2, s2, err := c.Tokens(ctx, ws)
+	ok(t, err)
+	if p2 == p || s2 != s {
+		t.Error("regenerating the primary token changed the wrong one")
+	}
+	_, err = c.TokenIdentity(ctx, ws, p)
+	want(t, err, fault.Unauthorized, "ManagementRequestUnauthorized", "Invalid credentials")
+	if _, err := c.TokenIdentity(ctx, ws, s); err != nil {
+		t.Error(err)
+	}
+	_, err = c.RegenerateToken(ctx, ws, "third")
+	want(t, err, fault.BadArgument, "BadParameterValue", "primary, secondary")
+}
+
+func TestRoles(t *testing.T) {
+	c, ws := testCatalog(t)
+	ctx := t.Context()
+	set := func(kind catalog.MemberKind, value string, role auth.Role) {
+		t.Helper()
+		ok(t, c.SetMember(ctx, ws, catalog.Member{Kind: kind, Issuer: "https://i", Value: value, Role: role}, ada))
+	}
+	set(catalog.Group, "staff", auth.Reader)
+	set(catalog.Group, "deployers", auth.Deployer)
+	set(catalog.Person, "cat", auth.Author)
+	for _, tt := range []struct {
+		name string
+		id   auth.Identity
+		want auth.Role
+	}{
+		{"owner", ada, auth.Owner},
+		{"the highest of two groups", ben, auth.Deployer},
+		{"the same subject and group of another issuer", eve, auth.None},
+		{"a subject called like a group", auth.Identity{Issuer: "https://i", Subject: "deployers"}, auth.None},
+		{"a group called like a subject", auth.Identity{Issuer: "https://i", Subject: "x", Groups: []string{"ada"}}, auth.None},
+		{"an operator has no role of that", chief, auth.None},
+		{"no issuer", auth.Identity{Subject: "ada"}, auth.None},
+		{"nobody", auth.Identity{}, auth.None},
+		{"a forged token subject", auth.Identity{Issuer: "https://i", Subject: "token:" + ws + ":primary"}, auth.None},
+	} {
+		got, err := c.Role(ctx, ws, tt.id)
+		if got != tt.want || err != nil {
+			t.Errorf("%s: %v, %v; want %v", tt.name, got, err, tt.want)
+		}
+	}
+	ok(t, c.Require(ctx, ws, ben, auth.Deployer))
+	want(t, c.Require(ctx, ws, ben, auth.Owner), fault.Forbidden, "RoleRequired", "you have deployer")
+	want(t, c.Require(ctx, ws, eve, auth.Reader), fault.NotFound, "WorkspaceNotFound", "does not exist")
+
+	// Changing a role changes the row; taking it away is seen at once.
+	set(catalog.Group, "deployers", auth.Author)
+	if role, _ := c.Role(ctx, ws, ben); role != auth.Author {
+		t.Errorf("after the change: %v", role)
+	}
+	ok(t, c.RemoveMember(ctx, ws, catalog.Group, "https://i", "deployers"))
+	if role, _ := c.Role(ctx, ws, ben); role != auth.Reader {
+		t.Errorf("after the removal: %v", role)
+	}
+	want(t, c.RemoveMember(ctx, ws, catalog.Group, "https://i", "deployers"), fault.NotFound, "MemberNotFound", "deployers")
+
+	members, err := c.Members(ctx, ws)
+	ok(t, err)
+	var got []string
+	for _, m := range members {
+		got = append(got, fmt.Sprintf("%s %s %s", m.Role, m.Kind, m.Value))
+	}
+	if d := cmp.Diff([]string{"owner person ada", "author person cat", "reader group staff"}, got); d != "" {
+		t.Error(d)
+	}
+
+	for name, m := range map[string]catalog.Member{
+		"kind":   {Kind: "robot", Issuer: "i", Value: "v", Role: auth.Reader},
+		"issuer": {Kind: catalog.Person, Value: "v", Role: auth.Reader},
+		"value":  {Kind: catalog.Person, Issuer: "i", Role: auth.Reader},
+		"role":   {Kind: catalog.Person, Issuer: "i", Value: "v"},
+		"text":   {Kind: catalog.Person, Issuer: "i", Value: strings.Repeat("v", 2000), Role: auth.Reader},
+	} {
+		err := c.SetMember(ctx, ws, m, ada)
+		want(t, err, fault.BadArgument, "BadParameterValue", name)
+	}
+	want(t, c.SetMember(ctx, service.NewID(), members[0], ada), fault.NotFound, "WorkspaceNotFound", "does not exist")
+}
+
+func TestLastOwner(t *testing.T) {
+	c, ws := testCatalog(t)
+	ctx := t.Context()
+	want(t, c.RemoveMember(ctx, ws, catalog.Person, ada.Issuer, ada.Subject), fault.InvalidOperation, "LastOwner", "must have an owner")
+	demoted := catalog.Member{Kind: catalog.Person, Issuer: ada.Issuer, Value: ada.Subject, Role: auth.Author}
+	want(t, c.SetMember(ctx, ws, demoted, ada), fault.InvalidOperation, "LastOwner", "must have an owner")
+
+	// Owners who remove each other at once: whatever the order, one stays.
+	const n = 6
+	for i := range n - 1 {
+		ok(t, c.SetMember(ctx, ws, catalog.Member{Kind: catalog.Person, Issuer: ada.Issuer, Value: fmt.Sprint("o", i), Role: auth.Owner}, ada))
+	}
+	members, err := c.Members(ctx, ws)
+	ok(t, err)
+	var wg sync.WaitGroup
+	errs := make([]error, n)
+	for i, m := range members {
+		wg.Go(func() { errs[i] = c.RemoveMember(ctx, ws, m.Kind, m.Issuer, m.Value) })
+	}
+	wg.Wait()
+	left, err := c.Members(ctx, ws)
+	ok(t, err)
+	removed := 0
+	for _, err := range errs {
+		if err == nil {
+			removed++
+		}
+	}
+	if len(left) == 0 || len(left) != n-removed {
+		t.Errorf("%d owners left, %d removed of %d", len(left), removed, n)
+	}
+}
+
+// Two processes over one store: what one changes the other sees within the age
+// of a snapshot.
+func TestSnapshotsAge(t *testing.T) {
+	s := testStore(t)
+	here := catalog.New(s.Tables, artifact.New(s.Blobs), testRing(t))
+	there := catalog.New(s.Tables, artifact.New(s.Blobs), testRing(t))
+	ctx := t.Context()
+	w, err := here.CreateWorkspace(ctx, catalog.NewWorkspace{Name: "w"}, ada)
+	ok(t, err)
+	if role, err := there.Role(ctx, w.ID, ben); role != auth.None || err != nil {
+		t.Fatal(role, err)
+	}
+	ok(t, here.SetMember(ctx, w.ID, catalog.Member{Kind: catalog.Person, Issuer: ben.Issuer, Value: ben.Subject, Role: auth.Author}, ada))
+	for {
+		role, err := there.Role(ctx, w.ID, ben)
+		ok(t, err)
+		if role == auth.Author {
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// countingTables counts queries.
+type countingTables struct {
+	storage.Tables
+	mu      sync.Mutex
+	queries int
+}
+
+func (c *countingTables) Query(ctx context.Context, table, partition string, r storage.Range) iter.Seq2[storage.Entity, error] {
+	c.mu.Lock()
+	c.queries++
+	c.mu.Unlock()
+	return c.Tables.Query(ctx, table, partition, r)
+}
+
+func TestRoleIsCached(t *testing.T) {
+	s := testStore(t)
+	tables := &countingTables{Tables: s.Tables}
+	c := catalog.New(tables, artifact.New(s.Blobs), testRing(t))
+	w, err := c.CreateWorkspace(t.Context(), catalog.NewWorkspace{Name: "w"}, ada)
+	ok(t, err)
+	tables.queries = 0
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() {
+			if role, err := c.Role(t.Context(), w.ID, ada); role != auth.Owner || err != nil {
+				t.Error(role, err)
+			}
+		})
+	}
+	wg.Wait()
+	if tables.queries != 1 {
+		t.Errorf("%d queries for 20 calls at once, want 1", tables.queries)
+	}
+}
+
+func TestExperiments(t *testing.T) {
+	c, ws := testCatalog(t)
+	ctx := t.Context()
+	doc := json.RawMessage("{ \"nodes\": {\"a\": {\"x\": 1.50}},\n \"edges\": [] }")
+	x, err := c.CreateExperiment(ctx, ws, "Churn", "who leaves", doc, ada)
+	ok(t, err)
+	const compact = `{"nodes":{"a":{"x":1.50}},"edges":[]}`
+	if string(x.Doc) != compact || x.DocDigest != artifact.Digest([]byte(compact)) || x.Revision == "" {
+		t.Errorf("created %+v", x)
+	}
+	got, err := c.Experiment(ctx, ws, x.ID)
+	ok(t, err)
+	if d := cmp.Diff(x, got); d != "" {
+		t.Error(d)
+	}
+
+	name := "Churn 2"
+	y, err := c.ChangeExperiment(ctx, ws, x.ID, x.Revision, catalog.ExperimentChange{Name: &name}, ben)
+	ok(t, err)
+	if y.Name != name || y.Description != "who leaves" || y.DocDigest != x.DocDigest || string(y.Doc) != compact || y.Revision == x.Revision || y.By.ID != ben.Key() {
+		t.Errorf("renamed %+v", y)
+	}
+	// Whoever still holds the old revision is told who was faster.
+	_, err = c.ChangeExperiment(ctx, ws, x.ID, x.Revision, catalog.ExperimentChange{Doc: json.RawMessage(`{}`)}, ada)
+	want(t, err, fault.Conflict, "RevisionChanged", "ben changed the experiment at ")
+	want(t, c.DeleteExperiment(ctx, ws, x.ID, x.Revision), fault.Conflict, "RevisionChanged", "ben changed")
+	_, err = c.ChangeExperiment(ctx, ws, x.ID, "", catalog.ExperimentChange{}, ada)
+	want(t, err, fault.BadArgument, "RevisionRequired", "If-Match")
+
+	z, err := c.ChangeExperiment(ctx, ws, x.ID, y.Revision, catalog.ExperimentChange{Doc: json.RawMessage(`{"nodes":{}}`)}, ada)
+	ok(t, err)
+	if z.DocDigest == x.DocDigest {
+		t.Error("another document has the same digest")
+	}
+	// The same document, written otherwise, is the same.
+	z2, err := c.ChangeExperiment(ctx, ws, x.ID, z.Revision, catalog.ExperimentChange{Doc: json.RawMessage("{\n\"nodes\" : { } }\n")}, ada)
+	ok(t, err)
+	if z2.DocDigest != z.DocDigest {
+		t.Error("blanks change the digest of a document")
+	}
+
+	cp, err := c.CopyExperiment(ctx, ws, x.ID, "", ben)
+	ok(t, err)
+	if cp.ID == x.ID || cp.Name != "Churn 2 - copy" || cp.DocDigest != z.DocDigest {
+		t.Errorf("copy %+v", cp)
+	}
+	list, err := c.Experiments(ctx, ws)
+	ok(t, err)
+	if len(list) != 2 || list[0].ID != cp.ID || list[0].Doc != nil {
+		t.Errorf("list %+v", list)
+	}
+
+	ok(t, c.DeleteExperiment(ctx, ws, x.ID, z2.Revision))
+	_, err = c.Experiment(ctx, ws, x.ID)
+	want(t, err, fault.NotFound, "ExperimentNotFound", "does not exist")
+	want(t, c.DeleteExperiment(ctx, ws, x.ID, z2.Revision), fault.NotFound, "ExperimentNotFound", "does not exist")
+
+	// Another workspace's experiment does not exist.
+	other, err := c.CreateWorkspace(ctx, catalog.NewWorkspace{Name: "Other"}, ada)
+	ok(t, err)
+	for _, id := range []string{cp.ID, "x", "", "../" + ws + ".experiments/" + cp.ID} {
+		_, err = c.Experiment(ctx, other.ID, id)
+		want(t, err, fault.NotFound, "ExperimentNotFound", "does not exist")
+	}
+
+	for _, tt := range []struct {
+		doc  string
+		kind fault.Kind
+		text string
+	}{
+		{"", fault.BadArgument, "must be a JSON object"},
+		{"[]", fault.BadArgument, "must be a JSON object"},
+		{"null", fault.BadArgument, "must be a JSON object"},
+		{`{"a":}`, fault.BadArgument, "must be a JSON object"},
+		{`{} {}`, fault.BadArgument, "must be a JSON object"},
+		{`{"a":"` + strings.Repeat("x", catalog.MaxExperimentBytes) + `"}`, fault.TooLarge, "at most 4194304"},
+	} {
+		_, err := c.CreateExperiment(ctx, ws, "x", "", json.RawMessage(tt.doc), ada)
+		if e := fault.Of(err); e == nil || e.Kind != tt.kind || !strings.Contains(e.Msg, tt.text) || e.Target != "document" {
+			t.Errorf("document %.20s: err %v", tt.doc, err)
+		}
+	}
+}
+
+// Of many who write on one revision exactly one wins.
+func TestExperimentRace(t *testing.T) {
+	c, ws := testCatalog(t)
+	x, err := c.CreateExperiment(t.Context(), ws, "Churn", "", json.RawMessage(`{}`), ada)
+	ok(t, err)
+	var wg sync.WaitGroup
+	errs := make([]error, 8)
+	for i := range errs {
+		wg.Go(func() {
+			doc := json.RawMessage(fmt.Sprintf(`{"by":%d}`, i))
+			_, errs[i] = c.ChangeExperiment(t.Context(), ws, x.ID, x.Revision, catalog.ExperimentChange{Doc: doc}, ada)
+		})
+	}
+	wg.Wait()
+	won := -1
+	for i, err := range errs {
+		switch {
+		case err == nil && won < 0:
+			won = i
+		case err == nil:
+			t.Errorf("%d and %d both won", won, i)
+		case !fault.HasCode(err, "RevisionChanged"):
+			t.Error(err)
+		}
+	}
+	got, err := c.Experiment(t.Context(), ws, x.ID)
+	ok(t, err)
+	if string(got.Doc) != fmt.Sprintf(`{"by":%d}`, won) {
+		t.Errorf("document %s, winner %d", got.Doc, won)
+	}
+}
+
+func TestVersions(t *testing.T) {
+	c, ws := testCatalog(t)
+	ctx := t.Context()
+	save := func(name, body, record string) *catalog.Version {
+		t.Helper()
+		v, err := c.SaveModel(ctx, ws, catalog.NewModel{
+			Kind: service.TrainedModel, Name: name, Artifact: []byte(body), Original: []byte("orig " + body), Format: "xgboost", Record: []byte(record), Unverified: true,
+		}, ada)
+		ok(t, err)
+		return v
+	}
+	v1 := save("churn", "one", `{"auc":0.9}`)
+	if v1.Number != 1 || v1.Digest != artifact.Digest([]byte("one")) || v1.Kind != service.TrainedModel || !v1.Unverified || v1.Bytes != int64(len("orig one")) {
+		t.Errorf("first version %+v", v1)
+	}
+	for digest, body := range map[string]string{v1.Digest: "one", v1.Original: "orig one", v1.Record: `{"auc":0.9}`} {
+		if got, err := c.Artifact(ctx, ws, digest); string(got) != body || err != nil {
+			t.Errorf("artifact %q, %v; want %q", got, err, body)
+		}
+	}
+	// A repeated save (the host sends some calls twice) makes no new version.
+	if again := save("churn", "one", `{"auc":0.9}`); cmp.Diff(v1, again) != "" {
+		t.Error(cmp.Diff(v1, again))
+	}
+	v2 := save("churn", "two", `{}`)
+	v3 := save("churn", "one", `{"auc":0.9}`) // back to the first: a new version all the same
+	save("Alpha", "x", `{}`)
+	if v2.Number != 2 || v3.Number != 3 || v3.Digest != v1.Digest {
+		t.Errorf("versions %+v %+v", v2, v3)
+	}
+
+	list, err := c.List(ctx, ws, service.TrainedModel)
+	ok(t, err)
+	if len(list) != 2 || list[0].Name != "Alpha" || list[1].Number != 3 {
+		t.Errorf("list %+v", list)
+	}
+	versions, err := c.Versions(ctx, ws, service.TrainedModel, "churn")
+	ok(t, err)
+	if d := cmp.Diff([]*catalog.Version{v3, v2, v1}, versions); d != "" {
+		t.Error(d)
+	}
+	for _, tt := range []struct {
+		version string
+		want    *catalog.Version
+		newer   int
+	}{{"", v3, 0}, {"latest", v3, 0}, {"3", v3, 0}, {"1", v1, 3}, {"2", v2, 3}} {
+		r, err := c.Resource(ctx, ws, service.TrainedModel, "churn", tt.version)
+		if err != nil || r.Newer != tt.newer || cmp.Diff(*tt.want, r.Version) != "" {
+			t.Errorf("version %q: %+v, %v", tt.version, r, err)
+		}
+	}
+	for _, tt := range []struct {
+		name, version string
+		kind          fault.Kind
+		code, text    string
+	}{
+		{"churn", "4", fault.NotFound, "TrainedModelNotFound", "its newest is 3"},
+		{"churn", "0", fault.BadArgument, "BadParameterValue", "a number from 1"},
+		{"churn", "-1", fault.BadArgument, "BadParameterValue", "a number from 1"},
+		{"churn", "newest", fault.BadArgument, "BadParameterValue", `"latest"`},
+		{"churn", "99999999999999999999", fault.BadArgument, "BadParameterValue", "a number from 1"},
+		{"Churn", "", fault.NotFound, "TrainedModelNotFound", `did you mean "churn"?`},
+		{"tariff", "1", fault.NotFound, "TrainedModelNotFound", `no trained model is called "tariff"`},
+	} {
+		_, err := c.Resource(ctx, ws, service.TrainedModel, tt.name, tt.version)
+		want(t, err, tt.kind, tt.code, tt.text)
+	}
+	_, err = c.Versions(ctx, ws, service.TrainedModel, "tariff")
+	want(t, err, fault.NotFound, "TrainedModelNotFound", "tariff")
+	_, err = c.Resource(ctx, ws, service.Transformation, "churn", "")
+	want(t, err, fault.NotFound, "TransformationNotFound", "no transformation")
+	_, err = c.Resource(ctx, ws, service.UntrainedModel, "churn", "")
+	want(t, err, fault.BadArgument, "BadParameterValue", "one of Dataset")
+	_, err = c.Artifact(ctx, service.NewID(), v1.Digest)
+	want(t, err, fault.Internal, "", "is gone") // artifacts are a workspace's own
+}
+
+// Savers at once get one number each, without a gap.
+func TestVersionRace(t *testing.T) {
+	c, ws := testCatalog(t)
+	const n = 12
+	numbers := make([]int, n)
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			v, err := c.SaveModel(t.Context(), ws, catalog.NewModel{Kind: service.Transformation, Name: "bins", Artifact: []byte{byte(i)}}, ada)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			numbers[i] = v.Number
+		})
+	}
+	wg.Wait()
+	seen := make([]bool, n+1)
+	for i, num := range numbers {
+		if num < 1 || num > n || seen[num] {
+			t.Fatalf("numbers %v", numbers)
+		}
+		seen[num] = true
+		v, err := c.Version(t.Context(), ws, service.Transformation, "bins", fmt.Sprint(num))
+		ok(t, err)
+		if v.Digest != artifact.Digest([]byte{byte(i)}) {
+			t.Errorf("version %d holds another's artifact", num)
+		}
+	}
+	if latest, err := c.Version(t.Context(), ws, service.Transformation, "bins", ""); err != nil || latest.Number != n {
+		t.Errorf("latest %+v, %v", latest, err)
+	}
+}

@@ -1,0 +1,237 @@
+package catalog
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/portico-ml/portico/shared/auth"
+	"github.com/portico-ml/portico/shared/fault"
+	"github.com/portico-ml/portico/shared/service"
+	"github.com/portico-ml/portico/shared/storage"
+)
+
+// Version is one version of a dataset, trained model or transformation. It is
+// written once and never changes.
+type Version struct {
+	Kind   service.PortKind `json:"kind"`
+	Name   string           `json:"name"`
+	Number int              `json:"version"` // from 1
+	// Digest is the artifact that decides what the version computes: the model
+	// file, the fitted transformation, the dataset's own document.
+	Digest string `json:"digest"`
+	// Original is the artifact of the file as it was given; empty where
+	// Portico made the version itself.
+	Original string `json:"original,omitempty"`
+	// Record is the artifact, JSON, of what is known of the version: metrics,
+	// provenance, the check. It decides no score.
+	Record string `json:"record,omitempty"`
+	// Format is that of the original: "csv", "xgboost", …
+	Format string `json:"format,omitempty"`
+	Bytes  int64  `json:"bytes"`             // of the original, else of the artifact
+	Rows   int64  `json:"rows,omitempty"`    // of a dataset
+	Cols   int64  `json:"columns,omitempty"` // of a dataset
+	// Unverified says that an imported model was not checked against scores of
+	// its own program.
+	Unverified bool      `json:"unverified,omitempty"`
+	Created    time.Time `json:"created"`
+	By         Who       `json:"createdBy"`
+}
+
+// kinds are the kinds of versioned things, the partition of each, and the words
+// for it.
+var kinds = map[service.PortKind]struct{ partition, what, code string }{
+	service.Dataset:        {"datasets", "dataset", "DatasetNotFound"},
+	service.TrainedModel:   {"models", "trained model", "TrainedModelNotFound"},
+	service.Transformation: {"transforms", "transformation", "TransformationNotFound"},
+}
+
+func versionsPartition(ws string, kind service.PortKind) string {
+	return ws + "." + kinds[kind].partition
+}
+
+func nameRow(h string) string                { return "n." + h }
+func versionRow(h string, number int) string { return fmt.Sprintf("v.%s.%08d", h, number) }
+
+func (v *Version) props() storage.Props {
+	p := storage.Props{
+		"name": v.Name, "number": int64(v.Number), "digest": v.Digest, "original": v.Original, "record": v.Record,
+		"format": v.Format, "bytes": v.Bytes, "rows": v.Rows, "cols": v.Cols, "unverified": v.Unverified, "created": v.Created,
+	}
+	v.By.set(p, "by")
+	return p
+}
+
+func readVersion(kind service.PortKind, e storage.Entity) *Version {
+	p := e.Props
+	return &Version{
+		Kind: kind, Name: p.Str("name"), Number: int(p.Int("number")), Digest: p.Str("digest"), Original: p.Str("original"), Record: p.Str("record"),
+		Format: p.Str("format"), Bytes: p.Int("bytes"), Rows: p.Int("rows"), Cols: p.Int("cols"), Unverified: p.Bool("unverified"),
+		Created: p.Time("created"), By: readWho(p, "by"),
+	}
+}
+
+// same reports whether saving v after old would change nothing.
+func (v *Version) same(old *Version) bool {
+	return v.Digest == old.Digest && v.Original == old.Original && v.Record == old.Record && v.Unverified == old.Unverified
+}
+
+// save adds a version of v's name: number, time and author are set here. Saving
+// again what is the newest version gives that version. The artifacts v names
+// must be stored before.
+func (c *Catalog) save(ctx context.Context, ws string, v Version, by auth.Identity) (*Version, error) {
+	k := kinds[v.Kind]
+	if err := CheckName(k.what, v.Name); err != nil {
+		return nil, err
+	}
+	partition, h := versionsPartition(ws, v.Kind), hash(v.Name)
+	err := again(ctx, k.what+" "+strconv.Quote(v.Name), func() error {
+		pointer := storage.Op{Kind: storage.Insert, Row: nameRow(h)}
+		latest := 0
+		e, err := c.tables.Get(ctx, table, partition, nameRow(h))
+		switch {
+		case err == nil:
+			old := readVersion(v.Kind, e)
+			if v.same(old) {
+				v = *old
+				return nil
+			}
+			latest = old.Number
+			pointer.Kind, pointer.IfMatch = storage.Replace, e.ETag
+		case !fault.Is(err, fault.NotFound):
+			return err
+		}
+		v.Number, v.Created, v.By = latest+1, time.Now().UTC().Truncate(time.Microsecond), who(by)
+		pointer.Props = v.props()
+		_, err = c.tables.Apply(ctx, table, partition, storage.Op{Kind: storage.Insert, Row: versionRow(h, v.Number), Props: v.props()}, pointer)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &v, nil
+}
+
+// List lists the newest version of every name of a kind, by name.
+func (c *Catalog) List(ctx context.Context, ws string, kind service.PortKind) ([]*Version, error) {
+	out := []*Version{}
+	for e, err := range c.tables.Query(ctx, table, versionsPartition(ws, kind), storage.Prefix("n.")) {
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, readVersion(kind, e))
+	}
+	slices.SortFunc(out, func(a, b *Version) int {
+		return strings.Compare(strings.ToLower(a.Name)+"\x00"+a.Name, strings.ToLower(b.Name)+"\x00"+b.Name)
+	})
+	return out, nil
+}
+
+// Versions lists the versions of a name, the newest first. A name without any
+// is fault.NotFound.
+func (c *Catalog) Versions(ctx context.Context, ws string, kind service.PortKind, name string) ([]*Version, error) {
+	var out []*Version
+	for e, err := range c.tables.Query(ctx, table, versionsPartition(ws, kind), storage.Prefix("v."+hash(name)+".")) {
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, readVersion(kind, e))
+	}
+	if len(out) == 0 {
+		return nil, c.unknown(ctx, ws, kind, name)
+	}
+	slices.Reverse(out)
+	return out, nil
+}
+
+// Latest is the version that means the newest one.
+const Latest = "latest"
+
+// Version returns a version of a name: a number from 1, or "" or Latest.
+func (c *Catalog) Version(ctx context.Context, ws string, kind service.PortKind, name, version string) (*Version, error) {
+	k := kinds[kind]
+	row, h := "", hash(name)
+	if version == "" || version == Latest {
+		row = nameRow(h)
+	} else {
+		n, err := strconv.ParseUint(version, 10, 26)
+		if err != nil || n == 0 {
+			return nil, fault.New(fault.BadArgument, "BadParameterValue", "version %.40q of %s %q: a number from 1 or %q is needed", version, k.what, name, Latest)
+		}
+		row = versionRow(h, int(n))
+	}
+	e, err := c.tables.Get(ctx, table, versionsPartition(ws, kind), row)
+	switch {
+	case fault.Is(err, fault.NotFound) && row == nameRow(h):
+		return nil, c.unknown(ctx, ws, kind, name)
+	case fault.Is(err, fault.NotFound):
+		newest, err := c.Version(ctx, ws, kind, name, Latest)
+		if err != nil {
+			return nil, err
+		}
+		return nil, notFound(k.code, "%s %q has no version %s: its newest is %d", k.what, name, version, newest.Number)
+	case err != nil:
+		return nil, err
+	}
+	return readVersion(kind, e), nil
+}
+
+// unknown says that nothing is called name, and what is called nearly so.
+func (c *Catalog) unknown(ctx context.Context, ws string, kind service.PortKind, name string) error {
+	k := kinds[kind]
+	all, err := c.List(ctx, ws, kind)
+	if err != nil {
+		return err
+	}
+	for _, v := range all {
+		if strings.EqualFold(strings.TrimSpace(v.Name), strings.TrimSpace(name)) {
+			return notFound(k.code, "no %s is called %q; did you mean %q?", k.what, name, v.Name)
+		}
+	}
+	return notFound(k.code, "no %s is called %q", k.what, name)
+}
+
+// Resource is a version as an experiment refers to it.
+type Resource struct {
+	Version
+	// Newer is the number of the newest version where that is another; 0
+	// where this is the newest.
+	Newer int
+}
+
+// Resource resolves the reference of an experiment to a dataset, trained model
+// or transformation: version is a number, or "" or Latest.
+func (c *Catalog) Resource(ctx context.Context, ws string, kind service.PortKind, name, version string) (*Resource, error) {
+	if _, ok := kinds[kind]; !ok {
+		return nil, fault.New(fault.BadArgument, "BadParameterValue", "nothing of kind %q is saved: one of Dataset, TrainedModel, Transformation", kind)
+	}
+	v, err := c.Version(ctx, ws, kind, name, version)
+	if err != nil {
+		return nil, err
+	}
+	r := &Resource{Version: *v}
+	if version == "" || version == Latest {
+		return r, nil
+	}
+	newest, err := c.Version(ctx, ws, kind, name, Latest)
+	if err != nil {
+		return nil, err
+	}
+	if newest.Number != v.Number {
+		r.Newer = newest.Number
+	}
+	return r, nil
+}
+
+// Artifact reads one of a version's artifacts: its Digest, Original or Record.
+// One that is gone is a fault of ours, not of who asks.
+func (c *Catalog) Artifact(ctx context.Context, ws, digest string) ([]byte, error) {
+	body, err := c.artifacts.Get(ctx, ws, digest)
+	if fault.Is(err, fault.NotFound) {
+		return nil, fault.New(fault.Internal, "", "artifact %s is gone, though the catalog names it", digest).Because(err)
+	}
+	return body, err
+}
