@@ -128,7 +128,7 @@ func (d *Deployment) fetch(ctx context.Context, assets Assets) error {
 		}
 		in := module.Input{Artifact: body, Connected: true}
 		if a.Kind == service.Dataset {
-			if in.Const, err = decodeTable(body); err != nil {
+			if in.Const, err = frame.Decode(body); err != nil {
 				return fault.Wrap(err, fault.Internal, "decode asset "+a.Name)
 			}
 			in.Artifact, in.Schema = nil, in.Const.Schema()
@@ -202,8 +202,4 @@ type Counts struct {
 // mismatch is a plan that does not give what was pinned.
 func mismatch(node, format string, args ...any) error {
 	return fault.New(fault.Package, "ValidationError", "node %q: %s", node, fmt.Sprintf(format, args...)).At(node)
-}
-
-func decodeTable([]byte) (*frame.Frame, error) {
-	return nil, fault.New(fault.Unsupported, "", "datasets as assets")
 }

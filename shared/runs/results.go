@@ -1,0 +1,243 @@
+package runs
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+
+	"github.com/portico-ml/portico/shared/fault"
+	"github.com/portico-ml/portico/shared/frame"
+	"github.com/portico-ml/portico/shared/graph"
+	"github.com/portico-ml/portico/shared/module"
+	"github.com/portico-ml/portico/shared/service"
+	"github.com/portico-ml/portico/shared/storage"
+)
+
+// key identifies what vertex i computes: module and code version, parameters
+// (a seed is one of them) and the digests of its inputs. It is "" where the
+// results may not be used again: the module reads outside, or a secret decides
+// what it does.
+func (x *executor) key(i int) (string, error) {
+	v := &x.g.Nodes[i]
+	h := sha256.New()
+	put := func(parts ...string) {
+		for _, p := range parts {
+			fmt.Fprintf(h, "%d:%s", len(p), p)
+		}
+	}
+	put("portico/node/1")
+	if v.AssetID != "" {
+		a := x.run.Assets[v.AssetID]
+		put("asset", string(a.Kind), a.Digest)
+		return hex.EncodeToString(h.Sum(nil)), nil
+	}
+	if v.Mod.Outside {
+		return "", nil
+	}
+	put(v.Mod.Name, fmt.Sprint(v.Mod.CodeVersion))
+	for k := range v.Mod.Params {
+		if p := &v.Mod.Params[k]; p.Secret() && v.Values.Text(p.Name) != "" {
+			return "", nil
+		}
+	}
+	params := v.Values.NotDefault()
+	for _, name := range sortedKeys(params) {
+		put(name, params[name])
+	}
+	for _, ref := range v.In {
+		if ref == graph.None {
+			put("-")
+			continue
+		}
+		res, err := x.result(ref)
+		if err != nil {
+			return "", err
+		}
+		put(res.Digest)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// result returns what a node that has finished gave at a port.
+func (x *executor) result(ref graph.Ref) (Result, error) {
+	return resultAt(x.nodes, x.g, ref)
+}
+
+func resultAt(nodes map[string]*Node, g *graph.Graph, ref graph.Ref) (Result, error) {
+	id := g.Nodes[ref.Node].ID
+	n := nodes[id]
+	if n == nil || n.State != Finished || ref.Port >= len(n.Results) {
+		return Result{}, fault.New(fault.Internal, "", "node %q has no result at port %d", id, ref.Port)
+	}
+	return n.Results[ref.Port], nil
+}
+
+// value returns the result at ref, from memory or from its artifact.
+func (x *executor) value(ctx context.Context, ref graph.Ref) (module.Value, error) {
+	if v, ok := x.values[ref]; ok {
+		return v, nil
+	}
+	res, err := x.result(ref)
+	if err != nil {
+		return module.Value{}, err
+	}
+	v, err := x.r.load(ctx, x.run.Workspace, res)
+	if err == nil && x.uses[ref] > 1 {
+		x.values[ref] = v
+	}
+	return v, err
+}
+
+// load reads a result.
+func (r *Runs) load(ctx context.Context, ws string, res Result) (module.Value, error) {
+	body, err := r.artifacts.Get(ctx, ws, res.Digest)
+	if err != nil {
+		return module.Value{}, fault.Wrap(err, fault.Unavailable, "read a node's result")
+	}
+	if res.Kind != service.Dataset {
+		return module.Value{Kind: res.Kind, Artifact: body}, nil
+	}
+	f, err := frame.Decode(body)
+	if err != nil {
+		return module.Value{}, fault.Wrap(err, fault.Internal, "decode a node's result")
+	}
+	return module.Table(f), nil
+}
+
+// drop forgets the inputs of vertex i that nobody else needs.
+func (x *executor) drop(i int) {
+	for _, ref := range x.g.Nodes[i].In {
+		if ref == graph.None {
+			continue
+		}
+		if x.uses[ref]--; x.uses[ref] == 0 {
+			delete(x.values, ref)
+		}
+	}
+}
+
+// store keeps what vertex i gave as artifacts, and their digests under key.
+func (x *executor) store(ctx context.Context, i int, key string, values []module.Value) ([]Result, error) {
+	v := &x.g.Nodes[i]
+	results := make([]Result, len(values))
+	for port, value := range values {
+		ref := graph.Ref{Node: i, Port: port}
+		out := x.g.Output(ref)
+		res := Result{Port: out.ID, Kind: value.Kind}
+		body := value.Artifact
+		if f := value.Frame; f != nil {
+			if err := f.Check(); err != nil {
+				return nil, fault.New(fault.Internal, "", "module %s: %v", v.Module, err)
+			}
+			res.Rows, res.Columns = f.Rows(), len(f.Cols)
+			body = frame.Encode(f)
+		}
+		var err error
+		if res.Digest, err = x.r.artifacts.Put(ctx, x.run.Workspace, body); err != nil {
+			return nil, err
+		}
+		results[port] = res
+		if x.uses[ref] > 0 {
+			x.values[ref] = value
+		}
+	}
+	if key == "" {
+		return results, nil
+	}
+	_, err := x.r.tables.Apply(ctx, table, cachePartition(x.run.Workspace, key),
+		storage.Op{Kind: storage.Upsert, Row: key, Props: storage.Props{"results": encode(results), "created": now()}})
+	return results, err
+}
+
+func cachePartition(ws, key string) string { return ws + ".cache." + key[:2] }
+
+// cached returns the results kept under key; nil where there are none, or
+// where an artifact of theirs is gone. It touches them, so that garbage
+// collection leaves them to this run.
+func (x *executor) cached(ctx context.Context, key string) ([]Result, error) {
+	if key == "" {
+		return nil, nil
+	}
+	e, err := x.r.tables.Get(ctx, table, cachePartition(x.run.Workspace, key), key)
+	if fault.Is(err, fault.NotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var results []Result
+	if err := decode(e.Props, "results", &results); err != nil {
+		return nil, err
+	}
+	for _, res := range results {
+		err := x.r.artifacts.Touch(ctx, x.run.Workspace, res.Digest)
+		switch {
+		case fault.Is(err, fault.NotFound):
+			return nil, nil
+		case err != nil && !fault.Is(err, fault.Conflict): // a conflict: somebody touched it just now
+			return nil, err
+		}
+	}
+	return results, nil
+}
+
+// Preview is the head of a table.
+type Preview struct {
+	Port    string           `json:"port"`
+	Kind    service.PortKind `json:"kind"`
+	Digest  string           `json:"digest"`
+	Rows    int              `json:"rows"` // of the whole table
+	Columns frame.Schema     `json:"columns,omitempty"`
+	// Values are the first rows, cells as text; null where missing.
+	Values [][]*string `json:"values,omitempty"`
+}
+
+// maxPreview bounds the rows of a preview.
+const maxPreview = 1000
+
+// Preview shows what a node of a run gave at an output port: of a table its
+// schema and its first rows. port "" is the only port.
+func (r *Runs) Preview(ctx context.Context, ws, runID, node, port string, rows int) (*Preview, error) {
+	_, nodes, err := r.read(ctx, ws, runID)
+	if err != nil {
+		return nil, err
+	}
+	n := nodes[node]
+	if n == nil || n.State != Finished {
+		return nil, fault.New(fault.NotFound, "ResultNotFound", "node %q has no result in this run", node).At(node)
+	}
+	for _, res := range n.Results {
+		if res.Port != port && (port != "" || len(n.Results) > 1) {
+			continue
+		}
+		p := &Preview{Port: res.Port, Kind: res.Kind, Digest: res.Digest, Rows: res.Rows}
+		if res.Kind != service.Dataset {
+			return p, nil
+		}
+		v, err := r.load(ctx, ws, res)
+		if err != nil {
+			return nil, err
+		}
+		p.Columns = v.Frame.Schema()
+		p.Values = texts(v.Frame, min(max(rows, 0), maxPreview))
+		return p, nil
+	}
+	return nil, fault.New(fault.NotFound, "ResultNotFound", "node %q has no output port %q", node, port).At(port)
+}
+
+// texts prints the first rows of a table.
+func texts(f *frame.Frame, rows int) [][]*string {
+	rows = min(rows, f.Rows())
+	out := make([][]*string, rows)
+	for r := range out {
+		out[r] = make([]*string, len(f.Cols))
+		for i, c := range f.Cols {
+			if !c.IsNull(r) {
+				text := string(c.Print(nil, r))
+				out[r][i] = &text
+			}
+		}
+	}
+	return out
+}
