@@ -1,0 +1,675 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/portico-ml/portico/shared/auth"
+	"github.com/portico-ml/portico/shared/fault"
+	"github.com/portico-ml/portico/shared/frame"
+	"github.com/portico-ml/portico/shared/scoring"
+	"github.com/portico-ml/portico/shared/service"
+	"github.com/portico-ml/portico/shared/storage"
+	"github.com/portico-ml/portico/shared/storage/sqlite"
+)
+
+const (
+	testWS  = "0123456789abcdef0123456789abcdef"
+	testExp = "11111111111111111111111111111111"
+)
+
+// The people of the tests.
+var (
+	reader   = Actor{ID: "idp|rita", Name: "Rita", Role: auth.Reader}
+	author   = Actor{ID: "idp|ann", Name: "Ann", Role: auth.Author}
+	author2  = Actor{ID: "idp|alf", Name: "Alf", Role: auth.Author}
+	deployer = Actor{ID: "idp|dora", Name: "Dora", Role: auth.Deployer}
+	owner    = Actor{ID: "idp|olga", Name: "Olga", Role: auth.Owner}
+	token    = Member(auth.TokenIdentity(testWS, auth.Primary), auth.Author)
+)
+
+func testRing(t testing.TB) *auth.Ring {
+	t.Helper()
+	key := make([]byte, 64)
+	for i := range key {
+		key[i] = byte(i)
+	}
+	ring, err := auth.NewRing("TEST_RING", auth.MasterKey{Name: "k1", Key: key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ring
+}
+
+func openStore(t testing.TB) *storage.Store {
+	t.Helper()
+	st, err := sqlite.Open(t.TempDir(), sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { st.Close() })
+	return &st.Store
+}
+
+// loadFake stands in for scoring.Load where a test is not about scoring.
+func loadFake(_ context.Context, _, digest string) (*scoring.Deployment, int64, error) {
+	return &scoring.Deployment{Digest: digest}, 1000, nil
+}
+
+func newRegistry(t testing.TB, st *storage.Store, o Options) *Registry {
+	t.Helper()
+	if o.Load == nil {
+		o.Load = loadFake
+	}
+	return New(st, testRing(t), o)
+}
+
+// manifest returns the manifest of a service with one input of the columns
+// given, told from others by salt.
+func manifest(t testing.TB, salt string, columns ...frame.Field) []byte {
+	t.Helper()
+	if columns == nil {
+		columns = []frame.Field{{Name: "age", Type: frame.Int32}}
+	}
+	b, err := json.Marshal(&service.Manifest{
+		Format: 1, Graph: json.RawMessage(fmt.Sprintf(`{"salt":%q}`, salt)),
+		Inputs:  []service.Port{{Name: "input1", Schema: columns}},
+		Outputs: []service.Port{{Name: "output1", Schema: frame.Schema{{Name: "Scored Labels", Type: frame.String}}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func publication(t testing.TB, salt string) Publication {
+	return Publication{
+		ExperimentID: testExp, RunID: service.NewID(), Name: "Churn", Ran: author.who(), Manifest: manifest(t, salt),
+		Models: []ModelUse{{Name: "churn model", Version: 3, Digest: "d", Verified: true, Metrics: json.RawMessage(`{"auc":0.93}`)}},
+	}
+}
+
+func mustPublish(t testing.TB, r *Registry, salt string) *Published {
+	t.Helper()
+	p, err := r.Publish(t.Context(), testWS, author, publication(t, salt))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// testOnStaging makes the call on staging that promotion asks for.
+func testOnStaging(t testing.TB, r *Registry, p *Published) {
+	t.Helper()
+	target, err := r.Resolve(t.Context(), testWS, p.Staging.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Evidence(t.Context(), target); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func mustPromote(t testing.TB, r *Registry, p *Published, expect string) *Promotion {
+	t.Helper()
+	testOnStaging(t, r, p)
+	q, err := r.RequestPromotion(t.Context(), testWS, p.Service.ID, author, Request{Digest: p.Digest})
+	if err != nil {
+		t.Fatal(err)
+	}
+	q, err = r.Approve(t.Context(), testWS, p.Service.ID, q.Number, deployer, Decision{Expect: &expect})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return q
+}
+
+func endpoint(t testing.TB, r *Registry, svc, name string) service.Endpoint {
+	t.Helper()
+	e, err := r.Endpoint(t.Context(), testWS, svc, name, reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return *e
+}
+
+func wantCode(t testing.TB, err error, kind fault.Kind, code string) {
+	t.Helper()
+	if !fault.Is(err, kind) || !fault.HasCode(err, code) {
+		t.Fatalf("error %v; want %v with code %s", err, kind, code)
+	}
+}
+
+func TestLifecycle(t *testing.T) {
+	ctx := t.Context()
+	r := newRegistry(t, openStore(t), Options{})
+	first := mustPublish(t, r, "one")
+	svc := first.Service.ID
+	if !first.Created || !first.Moved || first.Staging.Digest != first.Digest || first.Default.Digest != "" {
+		t.Fatalf("first publication: %+v", first)
+	}
+	if first.Staging.ID == first.Default.ID || first.Staging.ID == svc {
+		t.Fatal("endpoints need ids of their own")
+	}
+
+	// The keys of the two endpoints are four different ones.
+	seen := map[string]bool{}
+	for _, name := range []string{service.Staging, service.Default} {
+		k, err := r.Keys(ctx, testWS, svc, name, deployer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen[k.Primary], seen[k.Secondary] = true, true
+	}
+	if len(seen) != 4 {
+		t.Fatalf("%d different keys, want 4", len(seen))
+	}
+
+	target, err := r.Resolve(ctx, testWS, first.Default.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = target.Serving()
+	wantCode(t, err, fault.NotFound, "WebServiceNotFound")
+
+	// Not before a call on staging, not by the requester.
+	_, err = r.RequestPromotion(ctx, testWS, svc, author, Request{Digest: first.Digest})
+	wantCode(t, err, fault.Conflict, CodeUntested)
+	testOnStaging(t, r, first)
+	p, err := r.RequestPromotion(ctx, testWS, svc, author, Request{Digest: first.Digest, Note: "please"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.State != service.Requested || p.Kind != Add || p.Number != 1 || p.Evidence.First == nil || p.Difference.Verdict != Same {
+		t.Fatalf("promotion %+v", p)
+	}
+	if p.Deployment.Published.ID != author.ID || len(p.Deployment.Models) != 1 || string(p.Deployment.Models[0].Metrics) != `{"auc":0.93}` {
+		t.Fatalf("what the deployer has to know: %+v", p.Deployment)
+	}
+	if e := endpoint(t, r, svc, service.Default); e.Digest != "" {
+		t.Fatal("a request deployed something")
+	}
+	nothing := ""
+	both := author
+	both.Role = auth.Deployer
+	_, err = r.Approve(ctx, testWS, svc, 1, both, Decision{Expect: &nothing})
+	wantCode(t, err, fault.Forbidden, CodeSelfApproval)
+	_, err = r.Approve(ctx, testWS, svc, 1, deployer, Decision{})
+	wantCode(t, err, fault.BadArgument, "BadParameterValue")
+	other := first.Digest
+	_, err = r.Approve(ctx, testWS, svc, 1, deployer, Decision{Expect: &other})
+	wantCode(t, err, fault.Conflict, CodeExpectation)
+	p, err = r.Approve(ctx, testWS, svc, 1, deployer, Decision{Expect: &nothing, Reason: "looks good"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.State != service.Approved || p.Decider.ID != deployer.ID {
+		t.Fatalf("approved: %+v", p)
+	}
+	_, err = r.Approve(ctx, testWS, svc, 1, owner, Decision{Expect: &nothing})
+	wantCode(t, err, fault.Conflict, CodeDecided)
+	if msg := fault.Of(err).Msg; !bytes.Contains([]byte(msg), []byte("Dora")) {
+		t.Fatalf("%q does not name who decided", msg)
+	}
+
+	// The answer is seen by this process at once.
+	target, err = r.Resolve(ctx, testWS, first.Default.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d, _ := target.Serving(); d != first.Digest {
+		t.Fatalf("default serves %q", d)
+	}
+
+	// The same bytes: the same deployment, and nothing moves.
+	again := mustPublish(t, r, "one")
+	if again.Moved || again.Created || again.Service.ID != svc || again.Digest != first.Digest || again.Staging.Seq != 1 {
+		t.Fatalf("published again: %+v", again)
+	}
+	_, err = r.RequestPromotion(ctx, testWS, svc, author, Request{Digest: first.Digest})
+	wantCode(t, err, fault.Conflict, CodeUnchanged)
+
+	// Another version: staging alone moves.
+	second := mustPublish(t, r, "two")
+	if second.Service.ID != svc || !second.Moved || second.Staging.ID != first.Staging.ID {
+		t.Fatalf("second publication: %+v", second)
+	}
+	if e := endpoint(t, r, svc, service.Default); e.Digest != first.Digest {
+		t.Fatal("publishing moved default")
+	}
+	_, err = r.RequestPromotion(ctx, testWS, svc, author, Request{Digest: first.Digest})
+	wantCode(t, err, fault.Conflict, CodeExpectation)
+	p = mustPromote(t, r, second, first.Digest)
+	if p.Kind != Update || p.Against != first.Digest {
+		t.Fatalf("second promotion %+v", p)
+	}
+
+	// The audit tells all of it, newest first, and so do the notifications.
+	var types []string
+	audit, err := r.Audit(ctx, testWS, svc, author, "", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range audit.Events {
+		types = append(types, e.Type)
+	}
+	want := []string{EventApproved, EventRequested, EventPublished, EventApproved, EventRequested, EventPublished}
+	if fmt.Sprint(types) != fmt.Sprint(want) {
+		t.Fatalf("audit %v, want %v", types, want)
+	}
+	news, err := r.Notifications(ctx, testWS, deployer, "", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(news.Notices) != len(want) || news.Unread != len(want) {
+		t.Fatalf("%d notifications, %d unread", len(news.Notices), news.Unread)
+	}
+	if err := r.MarkSeen(ctx, testWS, deployer, news.Notices[2].ID); err != nil {
+		t.Fatal(err)
+	}
+	if news, err = r.Notifications(ctx, testWS, deployer, "", 2); err != nil || news.Unread != 2 || !news.Notices[1].Unread || len(news.Notices) != 2 || news.Next == "" {
+		t.Fatalf("after reading: %+v, %v", news, err)
+	}
+	if news, err = r.Notifications(ctx, testWS, deployer, news.Next, 100); err != nil || len(news.Notices) != len(want)-2 || news.Notices[0].Unread {
+		t.Fatalf("second page: %+v, %v", news, err)
+	}
+	if news, _ = r.Notifications(ctx, testWS, author, "", 0); news.Unread != len(want) {
+		t.Fatal("members share what they have read")
+	}
+}
+
+func TestPromotionsEnd(t *testing.T) {
+	ctx := t.Context()
+	r := newRegistry(t, openStore(t), Options{})
+	p := mustPublish(t, r, "one")
+	svc := p.Service.ID
+	testOnStaging(t, r, p)
+	file := func(note string) *Promotion {
+		t.Helper()
+		q, err := r.RequestPromotion(ctx, testWS, svc, author, Request{Digest: p.Digest, Note: note})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return q
+	}
+	state := func(n int64) service.PromotionState {
+		t.Helper()
+		q, err := r.Promotion(ctx, testWS, svc, n, reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return q.State
+	}
+
+	one := file("a")
+	if again := file("a"); again.Number != one.Number {
+		t.Fatalf("asking again filed promotion %d", again.Number)
+	}
+	two := file("b")
+	if state(one.Number) != service.Superseded {
+		t.Fatalf("promotion %d is %s", one.Number, state(one.Number))
+	}
+	_, err := r.Withdraw(ctx, testWS, svc, two.Number, author2, Decision{})
+	wantCode(t, err, fault.Forbidden, "RoleRequired")
+	if _, err := r.Withdraw(ctx, testWS, svc, two.Number, author, Decision{Reason: "not yet"}); err != nil {
+		t.Fatal(err)
+	}
+	three := file("c")
+	_, err = r.Reject(ctx, testWS, svc, three.Number, deployer, Decision{})
+	wantCode(t, err, fault.BadArgument, "BadParameterValue")
+	q, err := r.Reject(ctx, testWS, svc, three.Number, deployer, Decision{Reason: "AUC is low"})
+	if err != nil || q.Reason != "AUC is low" {
+		t.Fatal(q, err)
+	}
+	four := file("d")
+	if err := r.DeleteService(ctx, testWS, svc, author2); err != nil {
+		t.Fatal(err)
+	}
+	want := []service.PromotionState{service.Superseded, service.Withdrawn, service.Rejected, service.Expired}
+	for i, n := range []int64{one.Number, two.Number, three.Number, four.Number} {
+		q, err := r.promotion(ctx, testWS, svc, n)
+		if err != nil || q.State != want[i] {
+			t.Errorf("promotion %d is %v (%v), want %s", n, q, err, want[i])
+		}
+	}
+
+	// What is gone answers as if it had never been, but for its audit.
+	_, err = r.Service(ctx, testWS, svc, reader)
+	wantCode(t, err, fault.NotFound, "WebServiceIdNotFoundInWorkspace")
+	_, err = r.Resolve(ctx, testWS, p.Staging.ID)
+	wantCode(t, err, fault.NotFound, "WebServiceNotFound")
+	if all, err := r.Services(ctx, testWS, reader); err != nil || len(all) != 0 {
+		t.Fatal(all, err)
+	}
+	if a, err := r.Audit(ctx, testWS, svc, author, "", 1); err != nil || a.Events[0].Type != EventServiceDeleted {
+		t.Fatal(a, err)
+	}
+	// The experiment can be published again: a new service.
+	if next := mustPublish(t, r, "one"); next.Service.ID == svc || !next.Created {
+		t.Fatalf("published after deletion: %+v", next)
+	}
+}
+
+func TestBreakingChangeIsAcknowledged(t *testing.T) {
+	ctx := t.Context()
+	r := newRegistry(t, openStore(t), Options{})
+	first := mustPublish(t, r, "one")
+	svc := first.Service.ID
+	mustPromote(t, r, first, "")
+	pub := publication(t, "two")
+	pub.Manifest = manifest(t, "two", frame.Field{Name: "age", Type: frame.Int32}, frame.Field{Name: "income", Type: frame.Double})
+	second, err := r.Publish(ctx, testWS, author, pub)
+	if err != nil {
+		t.Fatal(err)
+	}
+	testOnStaging(t, r, second)
+	q, err := r.RequestPromotion(ctx, testWS, svc, author, Request{Digest: second.Digest})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if q.Difference.Verdict != Breaking {
+		t.Fatalf("difference %+v", q.Difference)
+	}
+	_, err = r.Approve(ctx, testWS, svc, q.Number, deployer, Decision{Expect: &first.Digest})
+	wantCode(t, err, fault.Conflict, CodeBreaking)
+	if _, err = r.Approve(ctx, testWS, svc, q.Number, deployer, Decision{Expect: &first.Digest, Acknowledge: "breaking"}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestRollback(t *testing.T) {
+	ctx := t.Context()
+	r := newRegistry(t, openStore(t), Options{})
+	var d [4]string
+	var svc string
+	for i := range d {
+		p := mustPublish(t, r, fmt.Sprint(i))
+		svc = p.Service.ID
+		if i < 3 {
+			expect := ""
+			if i > 0 {
+				expect = d[i-1]
+			}
+			mustPromote(t, r, p, expect)
+		}
+		d[i] = p.Digest
+	}
+	back := func(to int64) *Move {
+		t.Helper()
+		now := endpoint(t, r, svc, service.Default).Digest
+		m, err := r.Rollback(ctx, testWS, svc, deployer, Rollback{Expect: &now, To: to})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e := endpoint(t, r, svc, service.Default); e.Digest != m.Digest || e.Seq != m.Seq || e.Position != m.To {
+			t.Fatalf("after rollback to %+v: %+v", m, e)
+		}
+		return m
+	}
+	fails := func(code string, kind fault.Kind, q Rollback) {
+		t.Helper()
+		_, err := r.Rollback(ctx, testWS, svc, deployer, q)
+		wantCode(t, err, kind, code)
+	}
+
+	fails(CodeExpectation, fault.Conflict, Rollback{Expect: &d[0]})
+	// Twice goes two back.
+	if m := back(0); m.Digest != d[1] || m.To != 2 || m.Seq != 4 {
+		t.Fatalf("first rollback %+v", m)
+	}
+	if m := back(0); m.Digest != d[0] || m.To != 1 {
+		t.Fatalf("second rollback %+v", m)
+	}
+	fails("NothingBefore", fault.Conflict, Rollback{Expect: &d[0]})
+	// By name it may go to any entry; one that was a rollback stands for where it went.
+	if m := back(3); m.Digest != d[2] || m.To != 3 {
+		t.Fatalf("rollback to 3: %+v", m)
+	}
+	if m := back(4); m.Digest != d[1] || m.To != 2 {
+		t.Fatalf("rollback to 4: %+v", m)
+	}
+	fails(CodeUnchanged, fault.Conflict, Rollback{Expect: &d[1], To: 2})
+	fails("HistoryEntryNotFound", fault.NotFound, Rollback{Expect: &d[1], To: 99})
+
+	// A new approval after rollbacks goes back to what was served just before.
+	p := mustPublish(t, r, "3")
+	mustPromote(t, r, p, d[1])
+	if m := back(0); m.Digest != d[1] || m.To != 2 {
+		t.Fatalf("rollback after approval %+v", m)
+	}
+	if m := back(0); m.Digest != d[0] {
+		t.Fatalf("and once more %+v", m)
+	}
+
+	h, err := r.History(ctx, testWS, svc, service.Default, reader, 0, 3)
+	if err != nil || len(h.Moves) != 3 || h.Moves[0].Seq != h.Moves[1].Seq+1 || h.Position != 1 {
+		t.Fatal(h, err)
+	}
+	rest, err := r.History(ctx, testWS, svc, service.Default, reader, h.Next, 100)
+	if err != nil || rest.Moves[0].Seq != h.Moves[2].Seq-1 || rest.Moves[len(rest.Moves)-1].Seq != 1 || rest.Next != 0 {
+		t.Fatal(rest, err)
+	}
+}
+
+func TestEndpoints(t *testing.T) {
+	ctx := t.Context()
+	r := newRegistry(t, openStore(t), Options{})
+	one := mustPublish(t, r, "one")
+	svc := one.Service.ID
+
+	// Before the first approval an added endpoint serves nothing either.
+	early, err := r.CreateEndpoint(ctx, testWS, svc, "early", author, SettingsChange{})
+	if err != nil || early.Digest != "" {
+		t.Fatal(early, err)
+	}
+	_, _, err = r.Refresh(ctx, testWS, svc, "early", author, true)
+	wantCode(t, err, fault.NotFound, "WebServiceNotFound")
+	mustPromote(t, r, one, "")
+	two := mustPublish(t, r, "two")
+
+	// A new endpoint starts on what default serves, never on staging's.
+	high, calls := service.ThrottleHigh, 20
+	e, err := r.CreateEndpoint(ctx, testWS, svc, "shop", token, SettingsChange{ThrottleLevel: &high, MaxConcurrentCalls: &calls})
+	if err != nil || e.Digest != one.Digest || e.Settings.Limit() != 20 {
+		t.Fatal(e, err)
+	}
+	_, err = r.CreateEndpoint(ctx, testWS, svc, "shop", author, SettingsChange{})
+	wantCode(t, err, fault.Conflict, "Conflict")
+	for _, bad := range []string{"", "Shop", "a-b", "staging", "default", "abcdefghijklmnopqrstuvwxy"} {
+		if _, err := r.CreateEndpoint(ctx, testWS, svc, bad, author, SettingsChange{}); err == nil {
+			t.Errorf("name %q was taken", bad)
+		}
+	}
+	if e, moved, err := r.Refresh(ctx, testWS, svc, "early", author, true); err != nil || !moved || e.Digest != one.Digest {
+		t.Fatal(e, moved, err)
+	}
+	if _, moved, err := r.Refresh(ctx, testWS, svc, "early", author, true); err != nil || moved {
+		t.Fatal("refreshed to the same", err)
+	}
+	mustPromote(t, r, two, one.Digest)
+	if e := endpoint(t, r, svc, "shop"); e.Digest != one.Digest {
+		t.Fatal("an approval moved an added endpoint")
+	}
+
+	all, err := r.Endpoints(ctx, testWS, svc, reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range all {
+		names = append(names, e.Name)
+	}
+	if fmt.Sprint(names) != "[default early shop staging]" {
+		t.Fatalf("order %v", names)
+	}
+	if s, err := r.Service(ctx, testWS, svc, reader); err != nil || s.Endpoints != 4 {
+		t.Fatal(s, err)
+	}
+
+	low := service.ThrottleLow
+	if e, err := r.ChangeSettings(ctx, testWS, svc, "shop", author, SettingsChange{ThrottleLevel: &low}); err != nil || e.Settings.Limit() != 4 {
+		t.Fatal(e, err)
+	}
+	n := 201
+	_, err = r.ChangeSettings(ctx, testWS, svc, "shop", author, SettingsChange{MaxConcurrentCalls: &n, ThrottleLevel: &high})
+	wantCode(t, err, fault.BadArgument, "WebServiceTooManyConcurrentRequestRequirement")
+	n = 5
+	_, err = r.ChangeSettings(ctx, testWS, svc, "shop", author, SettingsChange{MaxConcurrentCalls: &n})
+	wantCode(t, err, fault.BadArgument, "WebServiceConcurrentRequestRequirementInvalid")
+
+	id := all[2].ID
+	if _, err := r.Resolve(ctx, testWS, id); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.DeleteEndpoint(ctx, testWS, svc, "shop", author); err != nil {
+		t.Fatal(err)
+	}
+	_, err = r.Resolve(ctx, testWS, id)
+	wantCode(t, err, fault.NotFound, "WebServiceNotFound")
+	for _, name := range []string{service.Staging, service.Default} {
+		err := r.DeleteEndpoint(ctx, testWS, svc, name, owner)
+		wantCode(t, err, fault.InvalidOperation, "NotOnThisEndpoint")
+	}
+}
+
+func TestKeys(t *testing.T) {
+	ctx := t.Context()
+	r := newRegistry(t, openStore(t), Options{})
+	p := mustPublish(t, r, "one")
+	svc := p.Service.ID
+	old, err := r.Keys(ctx, testWS, svc, service.Staging, author)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(old.Primary) != 88 || old.Primary[86:] != "==" {
+		t.Fatalf("key of %d characters", len(old.Primary))
+	}
+	target, err := r.Resolve(ctx, testWS, p.Staging.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	prod, err := r.Keys(ctx, testWS, svc, service.Default, deployer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]bool{
+		old.Primary: true, old.Secondary: true, prod.Primary: false, "": false, old.Primary[:87]: false, old.Primary + "x": false, string(make([]byte, 500)): false,
+	} {
+		if target.Authorized(key) != want {
+			t.Errorf("a key of %d characters: authorized %v", len(key), !want)
+		}
+	}
+
+	now, err := r.RegenerateKey(ctx, testWS, svc, service.Staging, "primary", author)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if now.Primary == old.Primary || now.Secondary != old.Secondary {
+		t.Fatal("exactly the primary key must change")
+	}
+	again, err := r.RegenerateKey(ctx, testWS, svc, service.Staging, "primary", author)
+	if err != nil || again.Primary == now.Primary || again.Primary == old.Primary {
+		t.Fatal("regenerating twice in a second must give two keys", err)
+	}
+	if target, err = r.Resolve(ctx, testWS, p.Staging.ID); err != nil || target.Authorized(old.Primary) || !target.Authorized(again.Primary) || !target.Authorized(old.Secondary) {
+		t.Fatal("the cache kept the old key", err)
+	}
+	_, err = r.RegenerateKey(ctx, testWS, svc, service.Staging, "third", author)
+	wantCode(t, err, fault.BadArgument, "BadParameterValue")
+
+	// Without its keys row an endpoint refuses everything.
+	row, err := r.tables.Get(ctx, table, partition(testWS, svc), keysRow(p.Staging.ID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.tables.Apply(ctx, table, partition(testWS, svc), storage.Op{Kind: storage.Delete, Row: row.Row, IfMatch: row.ETag}); err != nil {
+		t.Fatal(err)
+	}
+	r.pointers.forget(testWS, p.Staging.ID)
+	if target, err = r.Resolve(ctx, testWS, p.Staging.ID); err != nil || target.Authorized(again.Primary) || target.Authorized("") {
+		t.Fatal("authorized without keys", err)
+	}
+}
+
+func TestPublishRefuses(t *testing.T) {
+	ctx := t.Context()
+	r := newRegistry(t, openStore(t), Options{Load: func(context.Context, string, string) (*scoring.Deployment, int64, error) {
+		return nil, 0, fault.New(fault.Package, "ValidationError", "node n3: no such module")
+	}})
+	_, err := r.Publish(ctx, testWS, author, publication(t, "one"))
+	wantCode(t, err, fault.Package, "ValidationError")
+
+	r = newRegistry(t, openStore(t), Options{})
+	for name, change := range map[string]func(*Publication){
+		"no name":        func(p *Publication) { p.Name = "" },
+		"name":           func(p *Publication) { p.Name = " x" },
+		"experiment":     func(p *Publication) { p.ExperimentID = "../../x" },
+		"manifest":       func(p *Publication) { p.Manifest = []byte(`{`) },
+		"format":         func(p *Publication) { p.Manifest = []byte(`{"format":2}`) },
+		"missing assets": func(p *Publication) { p.Manifest = []byte(`{"format":1,"assets":[{"name":"a","kind":"TrainedModel","digest":"00"}]}`) },
+	} {
+		p := publication(t, "one")
+		change(&p)
+		if _, err := r.Publish(ctx, testWS, author, p); err == nil || fault.Is(err, fault.Internal) {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+	if all, err := r.Services(ctx, testWS, reader); err != nil || len(all) != 0 {
+		t.Fatal(all, err)
+	}
+}
+
+func TestDeleteServiceWithManyEndpoints(t *testing.T) {
+	ctx := t.Context()
+	r := newRegistry(t, openStore(t), Options{})
+	p := mustPublish(t, r, "one")
+	svc := p.Service.ID
+	mustPromote(t, r, p, "")
+	for i := range 2*endpointsPerApply + 3 {
+		if _, err := r.CreateEndpoint(ctx, testWS, svc, fmt.Sprintf("e%03d", i), author, SettingsChange{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Production is at stake: an author may not, nor a token, nor half of it.
+	for _, a := range []Actor{author, token, reader} {
+		err := r.DeleteService(ctx, testWS, svc, a)
+		wantCode(t, err, fault.Forbidden, "RoleRequired")
+	}
+	if err := r.DeleteService(ctx, testWS, svc, deployer); err != nil {
+		t.Fatal(err)
+	}
+	left, err := r.endpoints(ctx, testWS, svc)
+	if err != nil || len(left) != 0 {
+		t.Fatalf("%d endpoints left, %v", len(left), err)
+	}
+	if err := r.DeleteService(ctx, testWS, svc, deployer); !fault.Is(err, fault.NotFound) {
+		t.Fatalf("deleted twice: %v", err)
+	}
+}
+
+func TestRoots(t *testing.T) {
+	ctx := t.Context()
+	r := newRegistry(t, openStore(t), Options{})
+	one := mustPublish(t, r, "one")
+	mustPromote(t, r, one, "")
+	two := mustPublish(t, r, "two")
+	roots := map[string]bool{}
+	if err := r.Roots(ctx, testWS, func(d string) { roots[d] = true }); err != nil {
+		t.Fatal(err)
+	}
+	if !roots[one.Digest] || !roots[two.Digest] || len(roots) != 2 {
+		t.Fatalf("roots %v", roots)
+	}
+}
+
+func TestActIDsFall(t *testing.T) {
+	now := time.Now()
+	a, b := newActID(now), newActID(now.Add(time.Millisecond))
+	if a <= b || !service.ValidID(a) {
+		t.Fatalf("%s then %s", a, b)
+	}
+}
