@@ -17,6 +17,8 @@ type Ensemble struct {
 	cuts32   []float32
 	cuts64   []float64
 	walk     walker
+	wide     *wide       // nil where only the scalar path can score it
+	tables   []*cutTable // for rankColumn, beside numeric; nil without the kernel
 	stats    Stats
 }
 
@@ -87,6 +89,14 @@ func compile(f *file) (*Ensemble, error) {
 	}
 	e.stats.Trees, e.stats.Nodes, e.stats.Slots = int(f.Trees), int(f.Nodes), e.slots
 	e.walk.describe(&e.stats)
+	if hasWide && e.input == Float32 {
+		e.tabulate()
+	}
+	if w, ok := e.walk.(*forest[float32]); ok && hasWide {
+		if e.wide = widen(w); e.wide != nil {
+			e.stats.Bytes += e.wide.bytes()
+		}
+	}
 	return e, nil
 }
 

@@ -11,25 +11,40 @@ const BlockRows = 64
 // Session is the working memory of one caller. Not for concurrent use.
 type Session struct {
 	e    *Ensemble
-	rows []byte // row r's slots at [r*slots:]
+	rows []byte // row r's slots at [r*slots:]; in the wide path slot s's rows at [s*BlockRows:]
 	sums sums
+	wide [][BlockRows]float32 // of the wide path: sums by output
 }
 
 // NewSession makes a session. It allocates all that Predict will need for
 // blocks of up to rows rows.
 func (e *Ensemble) NewSession(rows int) *Session {
-	return &Session{e: e, rows: make([]byte, rows*e.slots), sums: e.walk.newSums(rows)}
+	s := &Session{e: e, sums: e.walk.newSums(rows)}
+	if e.wide != nil && rows >= wideFrom {
+		rows = BlockRows
+		s.wide = make([][BlockRows]float32, e.outputs)
+	}
+	s.rows = make([]byte, rows*e.slots)
+	return s
 }
 
 // Predict writes the sums of n rows to out, Outputs per row. Feature f of row
 // r is x[f*n+r]; NaN is missing. It does not allocate.
 func (s *Session) Predict(x []float64, n int, out []float64) {
 	e := s.e
+	if n >= wideFrom && s.wide != nil {
+		s.predictWide(x, n, out)
+		return
+	}
 	rows := s.rows[:n*e.slots]
 	for i := range e.numeric {
 		f := &e.numeric[i]
 		values := x[f.feature*n:][:n]
-		if e.input == Float32 {
+		if e.tables != nil && e.tables[i] != nil {
+			for r := range values {
+				f.fillRow(e.tables[i], &values[r], rows[r*e.slots:])
+			}
+		} else if e.input == Float32 {
 			fillNumeric(f, e.cuts32[f.start:f.end], values, rows, e.slots)
 		} else {
 			fillNumeric(f, e.cuts64[f.start:f.end], values, rows, e.slots)
@@ -107,23 +122,27 @@ func (f *setFeature) fill(values []float64, rows []byte, slots int, input Precis
 		if input == Float32 {
 			v = float64(float32(v))
 		}
-		var in []uint32
-		switch {
-		case v != v:
-			in = f.missing
-		case v >= 0 && v < MaxCategory+1: // truncated; all else is in no set
-			i, ok := slices.BinarySearch(f.categories, uint32(v))
-			if !ok {
-				continue
-			}
-			lo := uint32(0)
-			if i > 0 {
-				lo = f.ends[i-1]
-			}
-			in = f.members[lo:f.ends[i]]
-		}
-		for _, slot := range in {
+		for _, slot := range f.in(v) {
 			row[slot] = 1
 		}
 	}
+}
+
+// in returns the slots of the sets that hold v.
+func (f *setFeature) in(v float64) []uint32 {
+	if v != v {
+		return f.missing
+	}
+	if !(v >= 0 && v < MaxCategory+1) {
+		return nil
+	}
+	i, ok := slices.BinarySearch(f.categories, uint32(v)) // truncated
+	if !ok {
+		return nil
+	}
+	lo := uint32(0)
+	if i > 0 {
+		lo = f.ends[i-1]
+	}
+	return f.members[lo:f.ends[i]]
 }

@@ -1,0 +1,48 @@
+#include "textflag.h"
+
+// func rankColumn(t *cutTable, x *float64, n int, dst *byte) (missing uint64)
+TEXT ·rankColumn(SB), NOSPLIT, $0-40
+	MOVQ t+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), CX
+	MOVQ dst+24(FP), R8
+	XORQ R9, R9              // missing
+	XORQ R10, R10            // row
+	VMOVUPS (DI), Z0         // pivots
+	MOVQ (64+17*64)(DI), R11 // count
+
+row:
+	VMOVSD (SI)(R10*8), X1
+	VCVTSD2SS X1, X1, X1
+	VUCOMISS X1, X1
+	JP absent
+	VBROADCASTSS X1, Z2
+	VCMPPS $18, Z2, Z0, K1   // pivots <= x
+	KMOVW K1, AX
+	POPCNTL AX, AX
+	SHLQ $6, AX
+	VMOVUPS 64(DI)(AX*1), Z3
+	VCMPPS $18, Z2, Z3, K2   // cuts of that sixteenth <= x
+	KMOVW K2, BX
+	POPCNTL BX, BX
+	SHRQ $2, AX
+	ADDQ BX, AX
+	CMPQ AX, R11
+	CMOVQGT R11, AX
+	MOVB AX, (R8)(R10*1)
+	INCQ R10
+	CMPQ R10, CX
+	JLT row
+	JMP done
+
+absent:
+	BTSQ R10, R9
+	MOVB $0, (R8)(R10*1)
+	INCQ R10
+	CMPQ R10, CX
+	JLT row
+
+done:
+	MOVQ R9, missing+32(FP)
+	VZEROUPPER
+	RET

@@ -1,0 +1,175 @@
+package trees
+
+import "math"
+
+// The wide path scores a block of rows with 64-byte vectors, one byte a row.
+// It takes forests that are summed in float32 and laid out perfect throughout,
+// up to wideDepth deep, on processors that have the instructions; its sums are
+// the scalar path's to the bit, for each row's leaves are added in the same
+// order.
+
+// wideDepth is the deepest tree whose leaf numbers fit the kernel's tables.
+const wideDepth = 6
+
+// wideFrom is the number of rows from which a vector of 64 pays.
+const wideFrom = 6
+
+// wideTrees is a run of trees of one depth that add to one output, as the
+// kernel reads it; its field order is the kernel's.
+type wideTrees struct {
+	slots  *uint32  // 64 a tree, by heap index: the slot's offset in a block
+	ranks  *byte    // 64 a tree, by heap index
+	leaves *float32 // 1<<depth a tree
+	depth  uintptr
+	trees  uintptr
+}
+
+// wide is a forest laid out for the kernel: its trees output by output, each
+// output's in their order.
+type wide struct {
+	runs []wideRun
+	// What the runs point into.
+	slots  []uint32
+	ranks  []byte
+	leaves []float32
+}
+
+type wideRun struct {
+	wideTrees
+	output uint32
+}
+
+// widen returns w for the kernel, nil where the kernel cannot take it.
+func widen(w *forest[float32]) *wide {
+	n := 0
+	for i := range w.groups {
+		if w.groups[i].linked || w.groups[i].depth > wideDepth {
+			return nil
+		}
+		n += int(w.groups[i].trees)
+	}
+	v := &wide{slots: make([]uint32, 64*n), ranks: make([]byte, 64*n), leaves: make([]float32, 0, len(w.leaves)+64)}
+	at := 0 // trees laid out so far
+	type span struct{ output, first, leaf, depth, trees int }
+	var spans []span
+	for o := range w.base {
+		for i := range w.groups {
+			g := &w.groups[i]
+			for k := range uint32(g.trees) {
+				if w.outputOf[g.first+k] != uint32(o) {
+					continue
+				}
+				if last := len(spans) - 1; last < 0 || spans[last].output != o || spans[last].depth != int(g.depth) {
+					spans = append(spans, span{o, at, len(v.leaves), int(g.depth), 0})
+				}
+				spans[len(spans)-1].trees++
+				from := g.node + k<<g.depth
+				for h, test := range w.nodes[from:][:1<<g.depth] {
+					v.slots[64*at+h] = test >> 8 * BlockRows
+					v.ranks[64*at+h] = byte(test)
+				}
+				v.leaves = append(v.leaves, w.leaves[from:][:1<<g.depth]...)
+				at++
+			}
+		}
+	}
+	v.leaves = v.leaves[:len(v.leaves)+64] // the kernel reads 64 leaves of any tree
+	for _, s := range spans {
+		v.runs = append(v.runs, wideRun{wideTrees{
+			&v.slots[64*s.first], &v.ranks[64*s.first], &v.leaves[s.leaf], uintptr(s.depth), uintptr(s.trees),
+		}, uint32(s.output)})
+	}
+	return v
+}
+
+// bytes is the memory of the layout.
+func (v *wide) bytes() int { return 4*cap(v.slots) + cap(v.ranks) + 4*cap(v.leaves) }
+
+// predictWide scores n rows whose slots stand in s.rows slot by slot, 64 rows each.
+func (s *Session) predictWide(x []float64, n int, out []float64) {
+	e := s.e
+	w := e.walk.(*forest[float32])
+	for i := range e.numeric {
+		f := &e.numeric[i]
+		if t := e.tables[i]; t != nil {
+			f.fillBlockTable(t, x[f.feature*n:][:n], s.rows)
+		} else {
+			f.fillBlock(e.cuts32[f.start:f.end], x[f.feature*n:][:n], s.rows)
+		}
+	}
+	for i := range e.sets {
+		f := &e.sets[i]
+		clear(s.rows[f.base*BlockRows : (f.base+f.size)*BlockRows])
+		for r, v := range x[f.feature*n:][:n] {
+			for _, slot := range f.in(float64(float32(v))) {
+				s.rows[slot*BlockRows+uint32(r)] = 1
+			}
+		}
+	}
+	for o, b := range w.base {
+		acc := &s.wide[o]
+		for r := range acc {
+			acc[r] = b
+		}
+	}
+	for i := range e.wide.runs {
+		run := &e.wide.runs[i]
+		walkWide(&run.wideTrees, &s.rows[0], &s.wide[run.output])
+	}
+	k := len(w.base)
+	for o := range k {
+		acc := &s.wide[o]
+		if w.divide != nil {
+			d := max(1, w.divide[o])
+			for r := range n {
+				out[r*k+o] = float64(acc[r] / d)
+			}
+			continue
+		}
+		for r := range n {
+			out[r*k+o] = float64(acc[r])
+		}
+	}
+}
+
+// fillBlock writes the ranks of a feature's values into its slots, 64 rows a
+// slot.
+func (f *numericFeature) fillBlock(cuts []float32, values []float64, block []byte) {
+	var ranks [BlockRows]int32 // -1 where missing
+	for r, v := range values {
+		x := float32(v)
+		ranks[r] = -1
+		if x == x {
+			ranks[r] = int32(rank(cuts, x))
+		}
+	}
+	for _, w := range f.views {
+		q := ranks
+		switch w.mode {
+		case AsZero:
+			zero := int32(rank(cuts, 0))
+			for r := range q {
+				if q[r] < 0 {
+					q[r] = zero
+				}
+			}
+		case ZeroLeft, ZeroRight:
+			for r, v := range values {
+				if math.Abs(v) <= zeroBound {
+					q[r] = -1
+				}
+			}
+		}
+		missing := w.mode.absent()
+		for c := range int32(w.chunks) {
+			dst := (*[BlockRows]byte)(block[(w.base+uint32(c))*BlockRows:])
+			for r, v := range q {
+				b := byte(max(0, min(chunk, v-chunk*c)))
+				if v < 0 {
+					b = missing
+				}
+				dst[r] = b
+			}
+		}
+	}
+}

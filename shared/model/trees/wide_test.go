@@ -1,0 +1,197 @@
+package trees
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// randomTree grows a tree of the given depth; short branches with probability
+// short.
+func randomTree(rng *rand.Rand, features, depth int, short float64, tests []Test) Tree {
+	t := Tree{}
+	var grow func(depth int) int32
+	grow = func(depth int) int32 {
+		i := int32(len(t.Nodes))
+		t.Nodes = append(t.Nodes, Node{})
+		if depth == 0 || rng.Float64() < short {
+			t.Nodes[i] = Node{Test: Leaf, Value: rng.NormFloat64()}
+			return i
+		}
+		n := Node{Test: tests[rng.IntN(len(tests))], Feature: int32(rng.IntN(features))}
+		if n.Test == In {
+			n.Missing = Missing(rng.IntN(2))
+			for range 1 + rng.IntN(5) {
+				n.Set = append(n.Set, int32(rng.IntN(20)))
+			}
+		} else {
+			n.Missing = Missing(rng.IntN(int(missings)))
+			n.Threshold = math.Round(rng.NormFloat64()*200) / 100
+		}
+		n.Left, n.Right = grow(depth-1), grow(depth-1)
+		t.Nodes[i] = n
+		return i
+	}
+	grow(depth)
+	return t
+}
+
+func randomForest(rng *rand.Rand, features, outputs, trees, depth int, short float64, tests ...Test) *Forest {
+	f := &Forest{Features: features, Outputs: outputs, Base: make([]float64, outputs)}
+	for k := range f.Base {
+		f.Base[k] = rng.NormFloat64()
+	}
+	for i := range trees {
+		t := randomTree(rng, features, depth, short, tests)
+		t.Output = i % outputs
+		f.Trees = append(f.Trees, t)
+	}
+	return f
+}
+
+func open(t testing.TB, f *Forest) *Ensemble {
+	t.Helper()
+	b, err := f.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := Open(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// randomRows makes n rows, feature by feature, with values that sit on
+// thresholds, missing ones, zeros, infinities and category codes.
+func randomRows(rng *rand.Rand, features, n int) []float64 {
+	x := make([]float64, features*n)
+	for i := range x {
+		switch rng.IntN(12) {
+		case 0:
+			x[i] = math.NaN()
+		case 1:
+			x[i] = 0
+		case 2:
+			x[i] = math.Inf(1 - 2*rng.IntN(2))
+		case 3, 4, 5:
+			x[i] = float64(rng.IntN(24) - 2)
+		default:
+			x[i] = math.Round(rng.NormFloat64()*200) / 100
+		}
+	}
+	return x
+}
+
+// TestBatch scores rows in batches of several sizes, with and without the
+// vector path, and asks for the same bits as one row at a time.
+func TestBatch(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	tests := []struct {
+		name string
+		f    *Forest
+		wide bool // the vector path must take it where there is one
+	}{
+		{"depth 6", randomForest(rng, 12, 1, 100, 6, 0.05, Less), true},
+		{"depth 6, categories", randomForest(rng, 12, 1, 50, 6, 0.05, Less, LessEqual, In), true},
+		{"depth 1", randomForest(rng, 5, 1, 33, 1, 0, Less), true},
+		{"one leaf", randomForest(rng, 3, 1, 3, 0, 0, Less), true},
+		{"many cuts", randomForest(rng, 1, 1, 200, 6, 0, Less), true},
+		{"three outputs", randomForest(rng, 9, 3, 60, 5, 0.1, Less), true},
+		{"mixed depths", mixed(rng), true},
+		{"average", average(randomForest(rng, 9, 3, 60, 5, 0.1, Less)), true},
+		{"depth 8", randomForest(rng, 9, 1, 20, 8, 0.1, Less), false},
+		{"depth 14", randomForest(rng, 9, 2, 6, 14, 0.2, Less), false},
+		{"float64", double(randomForest(rng, 9, 1, 40, 6, 0.1, LessEqual)), false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			e := open(t, tt.f)
+			if got := e.wide != nil; got != (tt.wide && hasWide) {
+				t.Fatalf("vector path: %v", got)
+			}
+			scalar := open(t, tt.f)
+			scalar.wide, scalar.tables = nil, nil
+			const n = 500
+			x := randomRows(rng, tt.f.Features, n)
+			want := batches(scalar, x, n, 1)
+			for _, size := range []int{1, 2, 5, 6, 7, 63, 64} {
+				for name, e := range map[string]*Ensemble{"vector": e, "scalar": scalar} {
+					got := batches(e, x, n, size)
+					for i := range want {
+						if math.Float64bits(got[i]) != math.Float64bits(want[i]) {
+							t.Fatalf("%s path, batches of %d: score %d is %v, alone it is %v", name, size, i, got[i], want[i])
+						}
+					}
+				}
+			}
+		})
+	}
+}
+
+func mixed(rng *rand.Rand) *Forest {
+	f := randomForest(rng, 9, 2, 16, 6, 0.1, Less)
+	f.Trees = append(f.Trees, randomForest(rng, 9, 2, 24, 2, 0.1, Less).Trees...)
+	f.Trees = append(f.Trees, randomForest(rng, 9, 2, 5, 4, 0.1, Less).Trees...)
+	return f
+}
+
+func average(f *Forest) *Forest { f.Average = true; return f }
+
+func double(f *Forest) *Forest { f.Input, f.Sum = Float64, Float64; return f }
+
+// batches scores n rows, size at a time.
+func batches(e *Ensemble, x []float64, n, size int) []float64 {
+	s := e.NewSession(size)
+	out := make([]float64, 0, n*e.Outputs())
+	part := make([]float64, e.Features()*size)
+	sums := make([]float64, size*e.Outputs())
+	for lo := 0; lo < n; lo += size {
+		m := min(size, n-lo)
+		for f := range e.Features() {
+			copy(part[f*m:][:m], x[f*n+lo:])
+		}
+		s.Predict(part, m, sums)
+		out = append(out, sums[:m*e.Outputs()]...)
+	}
+	return out
+}
+
+// BenchmarkPredict times 500 trees of depth 6 over 100 features, a different
+// row or block each call.
+func BenchmarkPredict(b *testing.B) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	f := randomForest(rng, 100, 1, 500, 6, 0, Less)
+	for i := range f.Trees { // as a histogram learner makes them: 254 cuts a feature, missing left or right
+		for j := range f.Trees[i].Nodes {
+			n := &f.Trees[i].Nodes[j]
+			n.Threshold = math.Erfinv(2*float64(1+rng.IntN(254))/255-1) * math.Sqrt2
+			n.Missing %= AsZero
+		}
+	}
+	e := open(b, f)
+	scalar := *e
+	scalar.wide, scalar.tables = nil, nil
+	const n = 4096
+	x := make([]float64, 100*n) // row blocks are consecutive: block i is x[i*100*size:]
+	for i := range x {
+		x[i] = rng.NormFloat64()
+	}
+	out := make([]float64, BlockRows)
+	for _, size := range []int{1, BlockRows} {
+		for name, e := range map[string]*Ensemble{"best": e, "scalar": &scalar} {
+			b.Run(fmt.Sprintf("rows=%d/%s", size, name), func(b *testing.B) {
+				s := e.NewSession(size)
+				i := 0
+				for b.Loop() {
+					s.Predict(x[i*100*size:][:100*size], size, out)
+					if i++; (i+1)*size > n {
+						i = 0
+					}
+				}
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*size), "ns/row")
+			})
+		}
+	}
+}
