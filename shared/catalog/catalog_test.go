@@ -515,40 +515,45 @@ func TestVersions(t *testing.T) {
 	if d := cmp.Diff([]*catalog.Version{v3, v2, v1}, versions); d != "" {
 		t.Error(d)
 	}
-	for _, tt := range []struct {
-		version string
-		want    *catalog.Version
-		newer   int
-	}{{"", v3, 0}, {"latest", v3, 0}, {"3", v3, 0}, {"1", v1, 3}, {"2", v2, 3}} {
-		r, err := c.Resource(ctx, ws, service.TrainedModel, "churn", tt.version)
-		if err != nil || r.Newer != tt.newer || cmp.Diff(*tt.want, r.Version) != "" {
-			t.Errorf("version %q: %+v, %v", tt.version, r, err)
+	for number, want := range []*catalog.Version{v3, v1, v2, v3} {
+		v, err := c.Saved(ctx, ws, service.TrainedModel, "churn", number)
+		if d := cmp.Diff(want, v); err != nil || d != "" {
+			t.Errorf("version %d: %v %s", number, err, d)
 		}
 	}
 	for _, tt := range []struct {
-		name, version string
-		kind          fault.Kind
-		code, text    string
+		kind       service.PortKind
+		name       string
+		number     int
+		fault      fault.Kind
+		code, text string
 	}{
-		{"churn", "4", fault.NotFound, "TrainedModelNotFound", "its newest is 3"},
-		{"churn", "0", fault.BadArgument, "BadParameterValue", "a number from 1"},
-		{"churn", "-1", fault.BadArgument, "BadParameterValue", "a number from 1"},
-		{"churn", "newest", fault.BadArgument, "BadParameterValue", `"latest"`},
-		{"churn", "99999999999999999999", fault.BadArgument, "BadParameterValue", "a number from 1"},
-		{"Churn", "", fault.NotFound, "TrainedModelNotFound", `did you mean "churn"?`},
-		{"tariff", "1", fault.NotFound, "TrainedModelNotFound", `no trained model is called "tariff"`},
+		{service.TrainedModel, "churn", 4, fault.NotFound, "TrainedModelNotFound", `"churn" has no version 4: its newest is 3`},
+		{service.TrainedModel, "Churn", 0, fault.NotFound, "TrainedModelNotFound", `did you mean "churn"?`},
+		{service.TrainedModel, "tariff", 1, fault.NotFound, "TrainedModelNotFound", `no trained model is called "tariff"`},
+		{service.Transformation, "churn", 0, fault.NotFound, "TransformationNotFound", "no transformation"},
+		{service.Dataset, "churn", 0, fault.NotFound, "DatasetNotFound", "no dataset"},
+		{service.UntrainedModel, "churn", 0, fault.BadArgument, "BadParameterValue", "one of Dataset"},
 	} {
-		_, err := c.Resource(ctx, ws, service.TrainedModel, tt.name, tt.version)
-		want(t, err, tt.kind, tt.code, tt.text)
+		_, err := c.Saved(ctx, ws, tt.kind, tt.name, tt.number)
+		want(t, err, tt.fault, tt.code, tt.text)
 	}
 	_, err = c.Versions(ctx, ws, service.TrainedModel, "tariff")
 	want(t, err, fault.NotFound, "TrainedModelNotFound", "tariff")
-	_, err = c.Resource(ctx, ws, service.Transformation, "churn", "")
-	want(t, err, fault.NotFound, "TransformationNotFound", "no transformation")
-	_, err = c.Resource(ctx, ws, service.UntrainedModel, "churn", "")
-	want(t, err, fault.BadArgument, "BadParameterValue", "one of Dataset")
 	_, err = c.Artifact(ctx, service.NewID(), v1.Digest)
 	want(t, err, fault.Internal, "", "is gone") // artifacts are a workspace's own
+}
+
+func TestParseNumber(t *testing.T) {
+	for text, n := range map[string]int{"": 0, "latest": 0, "1": 1, "42": 42} {
+		if got, err := catalog.ParseNumber(text); got != n || err != nil {
+			t.Errorf("%q is %d, %v", text, got, err)
+		}
+	}
+	for _, bad := range []string{"0", "-1", "newest", "1.0", " 1", "99999999999999999999", "99999999"} {
+		_, err := catalog.ParseNumber(bad)
+		want(t, err, fault.BadArgument, "BadParameterValue", "a number from 1")
+	}
 }
 
 // Savers at once get one number each, without a gap.
@@ -574,13 +579,13 @@ func TestVersionRace(t *testing.T) {
 			t.Fatalf("numbers %v", numbers)
 		}
 		seen[num] = true
-		v, err := c.Version(t.Context(), ws, service.Transformation, "bins", fmt.Sprint(num))
+		v, err := c.Saved(t.Context(), ws, service.Transformation, "bins", num)
 		ok(t, err)
 		if v.Digest != artifact.Digest([]byte{byte(i)}) {
 			t.Errorf("version %d holds another's artifact", num)
 		}
 	}
-	if latest, err := c.Version(t.Context(), ws, service.Transformation, "bins", ""); err != nil || latest.Number != n {
+	if latest, err := c.Saved(t.Context(), ws, service.Transformation, "bins", 0); err != nil || latest.Number != n {
 		t.Errorf("latest %+v, %v", latest, err)
 	}
 }

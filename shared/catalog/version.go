@@ -147,36 +147,48 @@ func (c *Catalog) Versions(ctx context.Context, ws string, kind service.PortKind
 	return out, nil
 }
 
-// Latest is the version that means the newest one.
+// Latest stands for the newest version where a version is written as text.
 const Latest = "latest"
 
-// Version returns a version of a name: a number from 1, or "" or Latest.
-func (c *Catalog) Version(ctx context.Context, ws string, kind service.PortKind, name, version string) (*Version, error) {
-	k := kinds[kind]
-	row, h := "", hash(name)
-	if version == "" || version == Latest {
+// ParseNumber reads the text of a version: a number from 1, or "" or Latest,
+// which are 0.
+func ParseNumber(s string) (int, error) {
+	if s == "" || s == Latest {
+		return 0, nil
+	}
+	n, err := strconv.ParseUint(s, 10, 26)
+	if err != nil || n == 0 {
+		return 0, fault.New(fault.BadArgument, "BadParameterValue", "version %.40q: a number from 1 or %q is needed", s, Latest).At("version")
+	}
+	return int(n), nil
+}
+
+// Saved returns a version of a dataset, trained model or transformation; number
+// 0 is the newest.
+func (c *Catalog) Saved(ctx context.Context, ws string, kind service.PortKind, name string, number int) (*Version, error) {
+	k, ok := kinds[kind]
+	if !ok {
+		return nil, fault.New(fault.BadArgument, "BadParameterValue", "nothing of kind %.40q is saved: one of Dataset, TrainedModel, Transformation", kind)
+	}
+	h := hash(name)
+	row := versionRow(h, number)
+	if number == 0 {
 		row = nameRow(h)
-	} else {
-		n, err := strconv.ParseUint(version, 10, 26)
-		if err != nil || n == 0 {
-			return nil, fault.New(fault.BadArgument, "BadParameterValue", "version %.40q of %s %q: a number from 1 or %q is needed", version, k.what, name, Latest)
-		}
-		row = versionRow(h, int(n))
 	}
 	e, err := c.tables.Get(ctx, table, versionsPartition(ws, kind), row)
 	switch {
-	case fault.Is(err, fault.NotFound) && row == nameRow(h):
+	case err == nil:
+		return readVersion(kind, e), nil
+	case !fault.Is(err, fault.NotFound):
+		return nil, err
+	case number == 0:
 		return nil, c.unknown(ctx, ws, kind, name)
-	case fault.Is(err, fault.NotFound):
-		newest, err := c.Version(ctx, ws, kind, name, Latest)
-		if err != nil {
-			return nil, err
-		}
-		return nil, notFound(k.code, "%s %q has no version %s: its newest is %d", k.what, name, version, newest.Number)
-	case err != nil:
+	}
+	newest, err := c.Saved(ctx, ws, kind, name, 0)
+	if err != nil {
 		return nil, err
 	}
-	return readVersion(kind, e), nil
+	return nil, notFound(k.code, "%s %q has no version %d: its newest is %d", k.what, name, number, newest.Number)
 }
 
 // unknown says that nothing is called name, and what is called nearly so.
@@ -192,38 +204,6 @@ func (c *Catalog) unknown(ctx context.Context, ws string, kind service.PortKind,
 		}
 	}
 	return notFound(k.code, "no %s is called %q", k.what, name)
-}
-
-// Resource is a version as an experiment refers to it.
-type Resource struct {
-	Version
-	// Newer is the number of the newest version where that is another; 0
-	// where this is the newest.
-	Newer int
-}
-
-// Resource resolves the reference of an experiment to a dataset, trained model
-// or transformation: version is a number, or "" or Latest.
-func (c *Catalog) Resource(ctx context.Context, ws string, kind service.PortKind, name, version string) (*Resource, error) {
-	if _, ok := kinds[kind]; !ok {
-		return nil, fault.New(fault.BadArgument, "BadParameterValue", "nothing of kind %q is saved: one of Dataset, TrainedModel, Transformation", kind)
-	}
-	v, err := c.Version(ctx, ws, kind, name, version)
-	if err != nil {
-		return nil, err
-	}
-	r := &Resource{Version: *v}
-	if version == "" || version == Latest {
-		return r, nil
-	}
-	newest, err := c.Version(ctx, ws, kind, name, Latest)
-	if err != nil {
-		return nil, err
-	}
-	if newest.Number != v.Number {
-		r.Newer = newest.Number
-	}
-	return r, nil
 }
 
 // Artifact reads one of a version's artifacts: its Digest, Original or Record.
