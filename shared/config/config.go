@@ -13,6 +13,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/netip"
+	"os"
 	"strings"
 	"time"
 )
@@ -91,9 +92,10 @@ type MasterKey struct {
 
 // Issuer is a token issuer that is trusted.
 type Issuer struct {
-	Issuer   string `json:"issuer"`   // the exact iss
-	Audience string `json:"audience"` // the exact aud
-	JWKS     string `json:"jwks"`     // https: address or file: path of the key set
+	Issuer       string   `json:"issuer"`       // the exact iss
+	Audiences    []string `json:"audiences"`    // one of them is in aud
+	JWKS         string   `json:"jwks"`         // https: address or file: path of the key set
+	OperatorRole string   `json:"operatorRole"` // in roles: operator of the app; empty = nobody
 }
 
 // Network is an address range that guarded dialling may reach although it is
@@ -127,7 +129,9 @@ func (p Problem) String() string {
 	return s
 }
 
-func problem(name, value, format string, args ...any) Problem {
+// NewProblem returns the problem of a setting whose value another package has
+// refused.
+func NewProblem(name, value, format string, args ...any) Problem {
 	p := Problem{Setting: name, Reason: fmt.Sprintf(format, args...)}
 	if value != "" {
 		sum := sha256.Sum256([]byte(value))
@@ -153,7 +157,7 @@ func Load(getenv func(string) string) (Config, []Problem) {
 		before := c
 		if err := s.set(&c, value); err != nil {
 			c = before
-			problems = append(problems, problem(s.Name, value, "%v", err))
+			problems = append(problems, NewProblem(s.Name, value, "%v", err))
 		}
 	}
 	c.detect(getenv)
@@ -182,23 +186,15 @@ var cloudMarks = []string{"WEBSITE_INSTANCE_ID", "WEBSITE_POD_NAME", "AWS_LAMBDA
 func (c *Config) check() (problems []Problem) {
 	switch {
 	case c.StoreDir == "" && !c.Azure.Set():
-		problems = append(problems, problem("AzureWebJobsStorage", "", "no storage is named: set AzureWebJobsStorage (or AzureWebJobsStorage__accountName), or PORTICO_STORE for the embedded store"))
+		problems = append(problems, NewProblem("AzureWebJobsStorage", "", "no storage is named: set AzureWebJobsStorage (or AzureWebJobsStorage__accountName), or PORTICO_STORE for the embedded store"))
 	case c.StoreDir != "" && c.Azure.Set():
-		problems = append(problems, problem("PORTICO_STORE", "", "both the embedded store and AzureWebJobsStorage are set; one must go"))
+		problems = append(problems, NewProblem("PORTICO_STORE", "", "both the embedded store and AzureWebJobsStorage are set; one must go"))
 	}
 	if len(c.MasterKeys) == 0 {
-		problems = append(problems, problem("PORTICO_MASTER_KEYS", "", "no master key: keys of endpoints cannot be derived"))
-	}
-	loopback := strings.HasPrefix(c.Listen, "127.0.0.1:") || strings.HasPrefix(c.Listen, "[::1]:") || strings.HasPrefix(c.Listen, "localhost:")
-	for _, is := range c.Issuers {
-		if !strings.HasPrefix(is.JWKS, "file:") {
-			continue
-		}
-		if c.Cloud || c.Host == Lambda {
-			problems = append(problems, problem("PORTICO_ISSUERS", is.JWKS, "a file: key set is for a developer's machine, and this is a cloud host"))
-		} else if !loopback {
-			problems = append(problems, problem("PORTICO_ISSUERS", is.JWKS, "a file: key set is refused while PORTICO_LISTEN is not a loopback address"))
-		}
+		problems = append(problems, NewProblem("PORTICO_MASTER_KEYS", "", "no master key: keys of endpoints cannot be derived"))
 	}
 	return problems
 }
+
+// FromEnvironment loads the settings of this process.
+func FromEnvironment() (Config, []Problem) { return Load(os.Getenv) }

@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -139,8 +138,8 @@ var settings = []Setting{
 		set:     setMasterKeys,
 	},
 	{
-		Name: "PORTICO_ISSUERS", Unit: "JSON list of {issuer, audience, jwks}", Example: `[{"issuer":"https://login.microsoftonline.com/{tenant}/v2.0","audience":"api://portico","jwks":"https://login.microsoftonline.com/{tenant}/discovery/v2.0/keys"}]`,
-		Meaning: "Token issuers that are trusted for /manage and /workbench. jwks is an https address, or file: on a developer's machine.",
+		Name: "PORTICO_ISSUERS", Unit: "JSON list of {issuer, audiences, jwks, operatorRole}", Example: `[{"issuer":"https://login.microsoftonline.com/{tenant}/v2.0","audiences":["api://portico"],"operatorRole":"operator","jwks":"https://login.microsoftonline.com/{tenant}/discovery/v2.0/keys"}]`,
+		Meaning: "Token issuers that are trusted for /manage and /workbench. jwks is an https address, or file: where only this machine can call us.",
 		set:     setIssuers,
 	},
 	{
@@ -376,21 +375,14 @@ func setIssuers(c *Config, v string) error {
 	dec.DisallowUnknownFields()
 	var issuers []Issuer
 	if err := dec.Decode(&issuers); err != nil {
-		return errors.New("is not a JSON list of {issuer, audience, jwks}")
+		return errors.New("is not a JSON list of {issuer, audiences, jwks, operatorRole}")
 	}
 	if _, err := dec.Token(); err != io.EOF {
 		return errors.New("has something after the JSON list")
 	}
 	for i, is := range issuers {
-		if is.Issuer == "" || is.Audience == "" || is.JWKS == "" {
-			return fmt.Errorf("entry %d lacks issuer, audience or jwks", i+1)
-		}
-		path, isFile := strings.CutPrefix(is.JWKS, "file:")
-		if !isFile && !strings.HasPrefix(is.JWKS, "https://") {
-			return fmt.Errorf("entry %d: jwks is neither an https address nor a file: path", i+1)
-		}
-		if _, err := os.Stat(path); isFile && err != nil {
-			return fmt.Errorf("entry %d: the key set file cannot be read", i+1)
+		if is.Issuer == "" || len(is.Audiences) == 0 || is.JWKS == "" {
+			return fmt.Errorf("entry %d lacks issuer, audiences or jwks", i+1)
 		}
 	}
 	c.Issuers = issuers

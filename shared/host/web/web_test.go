@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/portico-ml/portico/shared/fault"
@@ -367,3 +368,26 @@ type discard struct{ h http.Header }
 func (d discard) Header() http.Header         { return d.h }
 func (d discard) Write(p []byte) (int, error) { return len(p), nil }
 func (d discard) WriteHeader(int)             {}
+
+func TestGate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := NewGate(time.Second)
+		if w := do(t, g, "GET", "/", ""); w.Code != 200 {
+			t.Errorf("the host's question was not answered: %d", w.Code)
+		}
+		w := do(t, g, "POST", "/x", "")
+		if class, _, _ := detail(t, w); w.Code != 503 || class != "ServiceUnavailable" || w.Header().Get("Retry-After") != "1" {
+			t.Errorf("%d %v", w.Code, w.Header())
+		}
+		answered := make(chan int)
+		go func() { answered <- do(t, g, "POST", "/x", "").Code }()
+		synctest.Wait()
+		g.Open(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
+		if code := <-answered; code != http.StatusTeapot {
+			t.Errorf("a waiting call got %d", code)
+		}
+		if w := do(t, g, "GET", "/", ""); w.Code != http.StatusTeapot {
+			t.Errorf("after Open: %d", w.Code)
+		}
+	})
+}
