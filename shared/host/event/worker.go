@@ -45,6 +45,8 @@ type Work[M any] struct {
 	Limit int
 	// Deadline ends a run that takes longer; Do sees it on its context.
 	Deadline time.Duration
+	// DeadlineOf, where set, is Deadline for each message.
+	DeadlineOf func(m M) time.Duration
 	// Do does the work. A passing failure (fault's Retry kinds) is repeated
 	// later; any other error goes to Fail. Do must be safe to repeat, to run
 	// twice at once, and to lose at any instant.
@@ -106,7 +108,7 @@ func (w *Worker[M]) Handle(ctx context.Context, e Event) error {
 		t.Try += e.DequeueCount - 1
 	}
 	if t.Try >= giveUpFrom {
-		return w.fail(ctx, m, t, &DiedError{Times: giveUpFrom - 1, Deadline: w.work.Deadline})
+		return w.fail(ctx, m, t, &DiedError{Times: giveUpFrom - 1, Deadline: w.deadline(m)})
 	}
 	leave, ok := w.enter(ctx, t.Try >= aloneFrom)
 	if !ok {
@@ -120,7 +122,7 @@ func (w *Worker[M]) Handle(ctx context.Context, e Event) error {
 	case costsTry(err):
 		t.Try, t.Again = t.Try+1, 0
 		if t.Try >= giveUpFrom {
-			return w.fail(ctx, m, t, &DiedError{Times: giveUpFrom - 1, Last: err, Deadline: w.work.Deadline})
+			return w.fail(ctx, m, t, &DiedError{Times: giveUpFrom - 1, Last: err, Deadline: w.deadline(m)})
 		}
 		return w.later(ctx, m, t, err)
 	case passing(err):
@@ -162,6 +164,13 @@ func (w *Worker[M]) enter(ctx context.Context, alone bool) (leave func(), ok boo
 	return func() { w.places.all.Release(n); w.own.Release(1) }, true
 }
 
+func (w *Worker[M]) deadline(m M) time.Duration {
+	if w.work.DeadlineOf != nil {
+		return w.work.DeadlineOf(m)
+	}
+	return w.work.Deadline
+}
+
 // overran marks the error of a run that its own deadline ended.
 type overran struct{ error }
 
@@ -173,7 +182,7 @@ type panicked struct{ value any }
 func (p panicked) Error() string { return fmt.Sprintf("panic: %v", p.value) }
 
 func (w *Worker[M]) run(ctx context.Context, m M, id string) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, w.work.Deadline)
+	ctx, cancel := context.WithTimeout(ctx, w.deadline(m))
 	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {
@@ -233,9 +242,14 @@ func (w *Worker[M]) fail(ctx context.Context, m M, t tries, cause error) error {
 	return w.later(ctx, m, t, err)
 }
 
+// text is err for the log. What a caller did wrong is told by its code: the
+// message may quote a cell.
 func text(err error) string {
 	if err == nil {
 		return "no place in the process"
+	}
+	if e := fault.Of(err); e.Kind.Traits().Level < slog.LevelWarn {
+		return e.Kind.String() + " " + e.Details()[0].Code
 	}
 	return err.Error()
 }

@@ -1,0 +1,248 @@
+package batch
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/portico-ml/portico/shared/fault"
+	"github.com/portico-ml/portico/shared/frame"
+	"github.com/portico-ml/portico/shared/storage"
+)
+
+// Metadata by which a blob is recognised as this job's own.
+const (
+	metaJob  = "portico_job"
+	metaPlan = "portico_plan"
+)
+
+func (j *job) meta() map[string]string {
+	return map[string]string{metaJob: j.ID, metaPlan: j.staging()}
+}
+
+func (j *job) ours(meta map[string]string) bool {
+	return meta[metaJob] == j.ID && meta[metaPlan] == j.staging()
+}
+
+// staging is the folder of the job's staged files.
+func (j *job) staging() string {
+	if j.Whole {
+		return fmt.Sprintf("%s-%d", j.Plan, j.Epoch)
+	}
+	return j.Plan
+}
+
+// file is one of the files a job writes: its outputs in order, then the error
+// file.
+type file struct {
+	Name   string // of the output; errorFile
+	Format string
+	Key    string
+}
+
+func (b *Batch) files(j *job) []file {
+	fs := make([]file, 0, len(j.Outputs)+1)
+	for _, o := range j.Outputs {
+		fs = append(fs, file{o.Name, o.Format, stagingKey(j.Workspace, j.ID, j.staging(), o.Name, o.Format)})
+	}
+	return append(fs, file{errorFile, "csv", stagingKey(j.Workspace, j.ID, j.staging(), errorFile, "csv")})
+}
+
+// stagingKeys are the keys under which the job may have staged.
+func (b *Batch) stagingKeys(j *job) []string {
+	if j.Plan == "" {
+		return nil
+	}
+	var keys []string
+	for _, f := range b.files(j) {
+		keys = append(keys, f.Key)
+	}
+	return keys
+}
+
+// commit ends a job whose chunks are all done. Entering Committing is the
+// point of no return; from there each file is made by one conditional write,
+// and each output the caller placed is copied by another.
+func (b *Batch) commit(ctx context.Context, id string) error {
+	j, err := b.load(ctx, id)
+	if err != nil {
+		return err
+	}
+	if j.State == Running && !j.Whole {
+		if j, err = b.enterCommit(ctx, j); err != nil {
+			return err
+		}
+	}
+	if j.State == Committing {
+		if err := b.finish(ctx, j); err != nil {
+			return err
+		}
+		if j, err = b.load(ctx, id); err != nil {
+			return err
+		}
+	}
+	return b.tidy(ctx, j)
+}
+
+// enterCommit judges the totals and moves a running job on.
+func (b *Batch) enterCommit(ctx context.Context, j *job) (*job, error) {
+	t, full, err := b.total(ctx, j)
+	if err != nil || !full {
+		return j, err
+	}
+	if err := j.Options.judge(t); err != nil {
+		return nil, err
+	}
+	j, _, err = b.change(ctx, j.ID, func(j *job) bool {
+		if j.State != Running {
+			return false
+		}
+		j.State, j.Totals = Committing, &t
+		return true
+	})
+	return j, err
+}
+
+// finish commits and delivers, and moves the job to Finished.
+func (b *Batch) finish(ctx context.Context, j *job) error {
+	d, release, err := b.Deployment(ctx, j.Workspace, j.Digest)
+	if err != nil {
+		return err
+	}
+	defer release()
+	parts, err := b.parts(ctx, j)
+	if err != nil {
+		return err
+	}
+	for i, f := range b.files(j) {
+		var head []byte
+		switch {
+		case i < len(j.Outputs):
+			head = frame.AppendCSVHeader(nil, d.Manifest().Outputs[i].Schema.Names(), comma(f.Format))
+		case j.Totals.Bad == 0:
+			continue
+		default:
+			head = []byte(errorHeader)
+		}
+		if err := b.commitFile(ctx, j, f, head, parts[i]); err != nil {
+			return err
+		}
+	}
+	var sec secrets
+	if err := b.unseal(j, &sec); err != nil {
+		return err
+	}
+	delivered, err := b.deliver(ctx, j, &sec)
+	if err != nil {
+		return err
+	}
+	done, moved, err := b.change(ctx, j.ID, func(j *job) bool {
+		if j.State != Committing {
+			return false
+		}
+		j.end(Finished, nil)
+		return len(delivered) == 0 || b.seal(j, delivered) == nil
+	})
+	if err != nil {
+		return err
+	}
+	if moved && b.Usage != nil {
+		b.Usage(ctx, done.Workspace, done.Endpoint, done.Totals.RowsIn, done.Totals.Bad)
+	}
+	return nil
+}
+
+// part is a staged part that must be there.
+type part struct {
+	n    int // 0 is the header
+	size int64
+}
+
+// parts lists, per file, the parts that were staged.
+func (b *Batch) parts(ctx context.Context, j *job) ([][]part, error) {
+	ps := make([][]part, len(j.Outputs)+1)
+	if j.Whole {
+		for i, sizes := range j.Totals.Parts {
+			for n, size := range sizes {
+				ps[i] = append(ps[i], part{n + 1, size})
+			}
+		}
+		return ps, nil
+	}
+	rows, err := b.chunksDone(ctx, j)
+	if err != nil {
+		return nil, err
+	}
+	for n, d := range rows {
+		for i, size := range d.Bytes {
+			if size > 0 {
+				ps[i] = append(ps[i], part{n + 1, size})
+			}
+		}
+	}
+	return ps, nil
+}
+
+// commitFile makes one file of its header and its staged parts.
+func (b *Batch) commitFile(ctx context.Context, j *job, f file, head []byte, parts []part) error {
+	committed := func() (bool, error) {
+		info, err := b.store.Blobs.Head(ctx, f.Key)
+		gone, err := absent(err)
+		return !gone && err == nil && j.ours(info.Meta), err
+	}
+	if ok, err := committed(); ok || err != nil {
+		return err
+	}
+	ids := []storage.PartID{partID(j.ID, j.staging(), f.Name, 0)}
+	if err := b.store.Blobs.PutPart(ctx, f.Key, ids[0], head); err != nil {
+		return err
+	}
+	staged, err := b.store.Blobs.Parts(ctx, f.Key)
+	if err != nil {
+		return err
+	}
+	sizes := make(map[storage.PartID]int64, len(staged))
+	for _, s := range staged {
+		sizes[s.ID] = s.Size
+	}
+	var lost error
+	for _, p := range parts {
+		id := partID(j.ID, j.staging(), f.Name, p.n)
+		if size, ok := sizes[id]; !ok || size != p.size {
+			lost = fault.New(fault.Package, "StagingLost", "part %d of %s should have %d bytes and has %d: the storage lost it, or the service was changed while the job ran",
+				p.n, f.Name, p.size, size)
+			break
+		}
+		ids = append(ids, id)
+	}
+	if lost == nil {
+		_, err = b.store.Blobs.Commit(ctx, f.Key, ids, j.meta(), storage.Condition{IfAbsent: true})
+	}
+	if lost != nil || fault.Is(err, fault.Conflict) {
+		// Where another commit was faster it took the parts away, too.
+		ok, herr := committed()
+		if ok || herr != nil {
+			return herr
+		}
+		if lost != nil {
+			return lost
+		}
+		return fault.Wrap(err, fault.Unavailable, "commit "+f.Name)
+	}
+	return err
+}
+
+// refuse ends a job from Committing on: only a delivery refused for good, or
+// lost staging, may.
+func (b *Batch) refuse(ctx context.Context, id string, cause error) error {
+	j, _, err := b.change(ctx, id, func(j *job) bool {
+		if j.State.Ended() {
+			return false
+		}
+		j.end(Failed, failureOf(cause))
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	return b.tidy(ctx, j)
+}

@@ -1,0 +1,77 @@
+package batch
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/portico-ml/portico/shared/connect/blob"
+	"github.com/portico-ml/portico/shared/fault"
+)
+
+// secrets are the parts of a request that are kept sealed, in the job's row
+// and nowhere else, and erased by the write that ends the job. All global
+// parameters count: any of them may be a password.
+type secrets struct {
+	Inputs     map[string]blob.Reference `json:"inputs,omitempty"`
+	Outputs    map[string]blob.Reference `json:"outputs,omitempty"`
+	Parameters map[string]string         `json:"parameters,omitempty"`
+}
+
+// links take the place of the secrets of a Finished job: the references of
+// the outputs the caller placed, each with the link signed once at the end.
+type links map[string]blob.Reference
+
+func (b *Batch) seal(j *job, v any) error {
+	plain, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encode secrets: %w", err)
+	}
+	j.sealed = b.Sealer.Seal(plain, sealedFor(j))
+	return nil
+}
+
+func (b *Batch) unseal(j *job, v any) error {
+	if len(j.sealed) == 0 {
+		return nil
+	}
+	plain, err := b.Sealer.Open(j.sealed, sealedFor(j))
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(plain, v); err != nil {
+		return fmt.Errorf("decode secrets of job %s: not what was sealed", j.ID) // err would quote them
+	}
+	return nil
+}
+
+func sealedFor(j *job) []byte { return []byte("portico/job\x00" + j.Workspace + "\x00" + j.ID) }
+
+// sources opens the inputs of a job, in order.
+func (b *Batch) sources(ctx context.Context, j *job, sec *secrets) ([]*blob.Blob, error) {
+	in := make([]*blob.Blob, len(j.Inputs))
+	for i, s := range j.Inputs {
+		var err error
+		switch {
+		case s.Key != "":
+			in[i] = blob.Own(b.store.Blobs, s.Key)
+		case s.Drop != "":
+			in[i] = blob.Own(b.store.Drop, s.Drop)
+		default:
+			in[i], err = b.Blobs.Open(ctx, sec.Inputs[s.Name], false)
+		}
+		if err != nil {
+			return nil, at(err, s.Name)
+		}
+	}
+	return in, nil
+}
+
+// at names the input or output at fault.
+func at(err error, name string) error {
+	e := *fault.Of(err)
+	if e.Target == "" {
+		e.Target = name
+	}
+	return &e
+}

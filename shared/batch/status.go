@@ -1,0 +1,201 @@
+package batch
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/portico-ml/portico/shared/connect/blob"
+)
+
+// Status is a job's status document: the classic members first, then members
+// that classic clients do not read.
+type Status struct {
+	StatusCode State                `json:"StatusCode"`
+	Results    map[string]Reference `json:"Results"`
+	Details    *string              `json:"Details"`
+
+	CreatedAt     time.Time  `json:"CreatedAt"`
+	StartTime     time.Time  `json:"StartTime,omitzero"`
+	EndTime       time.Time  `json:"EndTime,omitzero"`
+	QueuePosition int        `json:"QueuePosition,omitempty"` // 1 is next; only of a job that waits
+	Progress      *Progress  `json:"Progress,omitempty"`
+	ErrorFile     *Reference `json:"ErrorFile,omitempty"` // the rows that were bad, and why
+	Deployment    string     `json:"Deployment"`
+}
+
+// Progress is how far a job is, or came.
+type Progress struct {
+	Chunks         int   `json:"Chunks"`
+	ChunksDone     int   `json:"ChunksDone"`
+	BytesDone      int64 `json:"BytesDone"`
+	RowsRead       int64 `json:"RowsRead"`
+	RowsWritten    int64 `json:"RowsWritten"`
+	BadRows        int64 `json:"BadRows"`
+	MissingCells   int64 `json:"MissingCells"`
+	UnknownLevels  int64 `json:"UnknownLevels"`
+	IgnoredColumns int64 `json:"IgnoredColumns,omitempty"`
+}
+
+// Reference is a blob reference in a status: the address is the three parts
+// one after the other.
+type Reference struct {
+	ConnectionString *string `json:"ConnectionString"` // always null
+	RelativeLocation string  `json:"RelativeLocation"`
+	BaseLocation     string  `json:"BaseLocation"`
+	SasBlobToken     *string `json:"SasBlobToken"`
+}
+
+func shown(r blob.Reference) Reference {
+	s := Reference{RelativeLocation: r.RelativeLocation, BaseLocation: r.BaseLocation}
+	if r.SasBlobToken != "" {
+		s.SasBlobToken = &r.SasBlobToken
+	}
+	return s
+}
+
+// Status returns the status of a job of this endpoint.
+func (b *Batch) Status(ctx context.Context, ws, endpoint, id string) (*Status, error) {
+	j, err := b.find(ctx, ws, endpoint, id)
+	if err != nil {
+		return nil, err
+	}
+	s := &Status{StatusCode: j.State.Classic(), CreatedAt: j.Created, StartTime: j.Started, EndTime: j.Ended, Deployment: j.Digest}
+	if j.Failure != nil {
+		text := j.Failure.String()
+		s.Details = &text
+	}
+	switch j.State {
+	case Waiting:
+		s.QueuePosition, err = b.position(ctx, j)
+	case Running, Committing, Finished:
+		if s.Progress, err = b.progress(ctx, j); err != nil {
+			return nil, err
+		}
+		if j.State == Finished {
+			err = b.results(ctx, j, s)
+		}
+	}
+	return s, err
+}
+
+// position is the place of a waiting job in its queue. 0 where it has just
+// left it, or stands behind more than anybody counts.
+func (b *Batch) position(ctx context.Context, j *job) (int, error) {
+	q, err := b.queue(ctx, j.Workspace, j.Endpoint)
+	if err != nil {
+		return 0, err
+	}
+	for i, w := range q.waits {
+		if w.Props.Str("job") == j.ID {
+			return i + 1, nil
+		}
+	}
+	return 0, nil
+}
+
+func (b *Batch) results(ctx context.Context, j *job, s *Status) error {
+	var placed links
+	if err := b.unseal(j, &placed); err != nil {
+		return err
+	}
+	s.Results = make(map[string]Reference, len(j.Outputs))
+	files := b.files(j)
+	for i, o := range j.Outputs {
+		ref, ok := placed[o.Name]
+		if !ok {
+			var err error
+			if ref, err = b.link(ctx, files[i]); err != nil {
+				return err
+			}
+		}
+		s.Results[o.Name] = shown(ref)
+	}
+	if j.Totals != nil && j.Totals.Bad > 0 {
+		ref, err := b.link(ctx, files[len(j.Outputs)])
+		if err != nil {
+			return err
+		}
+		r := shown(ref)
+		s.ErrorFile = &r
+	}
+	return nil
+}
+
+// link is a fresh link to a file of ours.
+func (b *Batch) link(ctx context.Context, f file) (blob.Reference, error) {
+	u, err := b.store.Blobs.SignRead(ctx, f.Key, now().Add(b.lim.LinkTTL))
+	return blob.Reference{BaseLocation: u.Base, RelativeLocation: u.Path, SasBlobToken: u.Query}, err
+}
+
+// progress sums what is done. Totals are final from Committing on.
+func (b *Batch) progress(ctx context.Context, j *job) (*Progress, error) {
+	t := j.Totals
+	if t == nil {
+		var err error
+		if t, err = b.sumDone(ctx, j); err != nil {
+			return nil, err
+		}
+	}
+	p := &Progress{
+		Chunks: j.Chunks, ChunksDone: t.Chunks, BytesDone: t.BytesIn, RowsRead: t.RowsIn, RowsWritten: t.RowsOut,
+		BadRows: t.Bad, MissingCells: t.Missing, UnknownLevels: t.Unknown, IgnoredColumns: t.Ignored,
+	}
+	if j.Whole {
+		p.Chunks = 1
+	}
+	return p, nil
+}
+
+func (b *Batch) sumDone(ctx context.Context, j *job) (*totals, error) {
+	if t := b.status.get(j.ID); t != nil {
+		return t, nil
+	}
+	var open totals
+	closed, err := b.walk(ctx, j, func(_, _ int, rows map[int]done) error {
+		d, _ := sum(rows, 0)
+		open.add(d.totals)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	open.add(closed)
+	b.status.put(j.ID, &open)
+	return &open, nil
+}
+
+// statusCache keeps the sums of running jobs for a second: clients poll, and
+// many poll the same job.
+type statusCache struct {
+	mu   sync.Mutex
+	sums map[string]cachedSum
+}
+
+type cachedSum struct {
+	t  *totals
+	at time.Time
+}
+
+const (
+	statusTTL     = time.Second
+	cachedSumsMax = 1000
+)
+
+func (c *statusCache) get(id string) *totals {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s, ok := c.sums[id]; ok && time.Since(s.at) < statusTTL {
+		return s.t
+	}
+	return nil
+}
+
+func (c *statusCache) put(id string, t *totals) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.sums == nil || len(c.sums) >= cachedSumsMax {
+		c.sums = make(map[string]cachedSum)
+	}
+	c.sums[id] = cachedSum{t, time.Now()}
+}

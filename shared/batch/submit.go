@@ -1,0 +1,166 @@
+package batch
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+
+	"github.com/portico-ml/portico/shared/connect/blob"
+	"github.com/portico-ml/portico/shared/fault"
+	"github.com/portico-ml/portico/shared/service"
+	"github.com/portico-ml/portico/shared/storage"
+)
+
+// Submission is a request for a job, with what it was resolved to.
+type Submission struct {
+	Workspace, Service, Endpoint string // ids
+	ServiceName                  string
+	// Digest is what the endpoint serves now: the job keeps to it.
+	Digest string
+	// RowErrors is the endpoint's default policy; "" = fail.
+	RowErrors string
+	Body      []byte
+	// IdempotencyKey, where set, makes the same request give the same job.
+	IdempotencyKey string
+}
+
+// Submit registers a job and returns its id. Nothing runs before Start.
+func (b *Batch) Submit(ctx context.Context, s Submission) (id string, err error) {
+	r, err := decodeRequest(s.Body)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(s.Body)
+	j := &job{
+		ID: service.NewID(), Workspace: s.Workspace, Service: s.Service, ServiceName: s.ServiceName, Endpoint: s.Endpoint,
+		Digest: s.Digest, State: NotStarted, Created: now(), Options: r.Options, Request: hex.EncodeToString(sum[:16]),
+	}
+	if s.IdempotencyKey != "" {
+		j.ID = derivedID("key", s.Workspace, s.Endpoint, s.IdempotencyKey)
+		if known, err := b.repeated(ctx, j); known || err != nil {
+			return j.ID, err
+		}
+	}
+	if err := j.Options.settle(s.RowErrors); err != nil {
+		return "", err
+	}
+	if err := b.describe(ctx, j, r); err != nil {
+		return "", err
+	}
+	return j.ID, b.register(ctx, j)
+}
+
+// repeated reports whether j's key has made a job before.
+func (b *Batch) repeated(ctx context.Context, j *job) (bool, error) {
+	old, err := b.load(ctx, j.ID)
+	gone, err := absent(err)
+	if gone || err != nil {
+		return false, err
+	}
+	if old.Request != j.Request {
+		return true, fault.New(fault.Conflict, "Conflict", "The Idempotency-Key was used with another request.").At("Idempotency-Key")
+	}
+	return true, nil
+}
+
+// register writes a new job: first its row in the active index, so that sweep
+// finds whatever comes after.
+func (b *Batch) register(ctx context.Context, j *job) error {
+	if err := b.activate(ctx, j.Workspace, j.ID); err != nil {
+		return err
+	}
+	err := b.insert(ctx, j)
+	if fault.HasCode(err, storage.CodeExists) {
+		_, err = b.repeated(ctx, j)
+	}
+	return err
+}
+
+// describe fills in where the job's inputs and outputs are, checks all of the
+// request against the deployment, and copies what is no blob.
+func (b *Batch) describe(ctx context.Context, j *job, r *request) error {
+	d, release, err := b.Deployment(ctx, j.Workspace, j.Digest)
+	if err != nil {
+		return err
+	}
+	defer release()
+	m := d.Manifest()
+	var sec secrets
+	if err := b.describeOutputs(ctx, j, r, m.Outputs, &sec); err != nil {
+		return err
+	}
+	sec.Parameters = r.parameters()
+	if err := checkParameters(d, sec.Parameters); err != nil {
+		return err
+	}
+	raw, err := r.inputs(m.Inputs)
+	if err != nil {
+		return err
+	}
+	sec.Inputs = make(map[string]blob.Reference)
+	for i, p := range m.Inputs {
+		s := source{Name: p.Name}
+		if err := b.describeInput(ctx, &s, raw[i], &sec); err != nil {
+			return at(err, p.Name)
+		}
+		j.Inputs = append(j.Inputs, s)
+	}
+	return b.seal(j, sec)
+}
+
+func (b *Batch) describeOutputs(ctx context.Context, j *job, r *request, ports []service.Port, sec *secrets) error {
+	refs, err := r.outputs(ports)
+	if err != nil {
+		return err
+	}
+	sec.Outputs = make(map[string]blob.Reference)
+	for i, p := range ports {
+		if p.Kind != "" && p.Kind != service.Dataset {
+			return fault.New(fault.Unsupported, "DataTypeNotSupported", "Output %s is a %s; jobs write datasets.", p.Name, p.Kind).At(p.Name)
+		}
+		o := sink{Name: p.Name, Format: "csv"}
+		if ref := refs[i]; ref != nil {
+			if o.Format, err = extension(p.Name, ref); err != nil {
+				return err
+			}
+			target, err := b.Blobs.Open(ctx, *ref, true)
+			if err != nil {
+				return at(err, p.Name)
+			}
+			o.Place = &place{Base: target.Base(), Path: target.Path()}
+			sec.Outputs[p.Name] = *ref
+		}
+		j.Outputs = append(j.Outputs, o)
+	}
+	return nil
+}
+
+func (b *Batch) describeInput(ctx context.Context, s *source, raw json.RawMessage, sec *secrets) error {
+	var ref blob.Reference
+	if json.Unmarshal(raw, &ref) != nil {
+		return fault.New(fault.BadArgument, "InvalidBlob", "%s is not a blob reference", s.Name)
+	}
+	if ref.IsZero() {
+		return fault.New(fault.BadArgument, "MissingInputBlobInformation", "Input %s has no blob information.", s.Name)
+	}
+	src, err := b.Blobs.Open(ctx, ref, false)
+	if err != nil {
+		return err
+	}
+	if s.Format, err = extension(s.Name, &ref); err != nil {
+		return err
+	}
+	if _, err := src.Head(ctx); err != nil {
+		return fault.New(fault.BadArgument, "BlobNotFound", "%s cannot be read: %s", s.Name, fault.Of(err).Msg).Because(err)
+	}
+	s.Place = &place{Base: src.Base(), Path: src.Path()}
+	sec.Inputs[s.Name] = ref
+	return nil
+}
+
+func checkParameters(d Deployment, given map[string]string) error {
+	s := d.Session()
+	defer s.Release()
+	return s.SetParameters(given)
+}
