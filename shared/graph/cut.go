@@ -234,6 +234,7 @@ func (c *cutting) freeze(i int, n *Node) {
 func (c *cutting) params() {
 	for _, p := range c.g.Doc.Params {
 		p.Links = slices.DeleteFunc(slices.Clone(p.Links), func(l Link) bool { return c.Doc.Nodes[l.NodeID] == nil })
+		p.Description, p.Default = "", nil // the manifest's affair
 		if len(p.Links) > 0 {
 			c.Doc.Params = append(c.Doc.Params, p)
 		}

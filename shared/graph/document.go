@@ -8,8 +8,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
 
+	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/service"
 )
 
@@ -59,8 +61,18 @@ type Asset struct {
 	Version string // a number, or "" or "latest"
 }
 
-// Latest reports whether the asset follows its newest version.
-func (a *Asset) Latest() bool { return a.Version == "" || a.Version == "latest" }
+// Number is the version that the asset names, 0 for the newest: "" or
+// "latest".
+func (a *Asset) Number() (int, error) {
+	if a.Version == "" || a.Version == "latest" {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(a.Version)
+	if err != nil || n < 1 {
+		return 0, fault.New(fault.BadArgument, "BadParameterValue", "version %q is neither a number from 1 nor \"latest\"", a.Version)
+	}
+	return n, nil
+}
 
 // Param is a graph parameter.
 type Param struct {

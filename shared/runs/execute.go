@@ -316,14 +316,14 @@ func (x *executor) asset(ctx context.Context, v *graph.Vertex) ([]module.Value, 
 		body, err := x.r.artifacts.Get(ctx, x.run.Workspace, a.Digest)
 		return []module.Value{{Kind: a.Kind, Artifact: body}}, err
 	}
-	res, err := x.r.catalog.Resource(ctx, x.run.Workspace, a.Kind, a.Name, fmt.Sprint(a.Number))
+	saved, err := x.r.catalog.Saved(ctx, x.run.Workspace, a.Kind, a.Name, a.Number)
 	if err != nil {
 		return nil, err
 	}
-	if res.Digest != a.Digest {
+	if saved.Digest != a.Digest {
 		return nil, fault.New(fault.ModuleExecution, module.Code(3), "dataset %q version %d is not the one the run began with", a.Name, a.Number)
 	}
-	f, err := x.r.catalog.Table(ctx, x.run.Workspace, &res.Version)
+	f, err := x.r.catalog.Table(ctx, x.run.Workspace, a.Name, a.Number)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 
 	"github.com/portico-ml/portico/shared/fault"
@@ -132,6 +133,10 @@ func (x *executor) store(ctx context.Context, i int, key string, values []module
 			}
 			res.Rows, res.Columns = f.Rows(), len(f.Cols)
 			body = frame.Encode(f)
+			var err error
+			if res.Schema, err = x.r.artifacts.Put(ctx, x.run.Workspace, []byte(encode(f.Schema()))); err != nil {
+				return nil, err
+			}
 		}
 		var err error
 		if res.Digest, err = x.r.artifacts.Put(ctx, x.run.Workspace, body); err != nil {
@@ -171,15 +176,33 @@ func (x *executor) cached(ctx context.Context, key string) ([]Result, error) {
 		return nil, err
 	}
 	for _, res := range results {
-		err := x.r.artifacts.Touch(ctx, x.run.Workspace, res.Digest)
-		switch {
-		case fault.Is(err, fault.NotFound):
-			return nil, nil
-		case err != nil && !fault.Is(err, fault.Conflict): // a conflict: somebody touched it just now
-			return nil, err
+		for _, digest := range []string{res.Digest, res.Schema} {
+			if digest == "" {
+				continue
+			}
+			err := x.r.artifacts.Touch(ctx, x.run.Workspace, digest)
+			switch {
+			case fault.Is(err, fault.NotFound):
+				return nil, nil
+			case err != nil && !fault.Is(err, fault.Conflict): // a conflict: somebody touched it just now
+				return nil, err
+			}
 		}
 	}
 	return results, nil
+}
+
+// schema reads the schema of a table that a run gave.
+func (r *Runs) schema(ctx context.Context, ws string, res Result) (frame.Schema, error) {
+	body, err := r.artifacts.Get(ctx, ws, res.Schema)
+	if err != nil {
+		return nil, fault.Wrap(err, fault.Unavailable, "read the schema of a node's result")
+	}
+	var s frame.Schema
+	if err := json.Unmarshal(body, &s); err != nil {
+		return nil, fault.Wrap(err, fault.Internal, "decode the schema of a node's result")
+	}
+	return s, nil
 }
 
 // Preview is the head of a table.

@@ -46,11 +46,11 @@ const Queue = "runs"
 // Catalog is what runs read of a workspace.
 type Catalog interface {
 	Experiment(ctx context.Context, ws, id string) (*catalog.Experiment, error)
-	// Resource resolves a reference to a dataset, trained model or
-	// transformation; version is a number, or "" or "latest".
-	Resource(ctx context.Context, ws string, kind service.PortKind, name, version string) (*catalog.Resource, error)
+	// Saved returns a version of a dataset, trained model or transformation;
+	// number 0 is the newest.
+	Saved(ctx context.Context, ws string, kind service.PortKind, name string, number int) (*catalog.Version, error)
 	// Table reads a version of a dataset.
-	Table(ctx context.Context, ws string, v *catalog.Version) (*frame.Frame, error)
+	Table(ctx context.Context, ws, name string, number int) (*frame.Frame, error)
 }
 
 // State is where a run or a node stands.
@@ -125,12 +125,15 @@ type Result struct {
 	Digest  string           `json:"digest"`
 	Rows    int              `json:"rows"`
 	Columns int              `json:"columns"`
+	// Schema is the digest of a table's schema, an artifact of its own: what
+	// publishing pins.
+	Schema string `json:"schema,omitempty"`
 }
 
 // Limits bound the work of a process. Zero values mean the defaults.
 type Limits struct {
 	Node  time.Duration // one node: 50 min
-	Slice time.Duration // one message; the run then goes on in the next: 40 min
+	Slice time.Duration // no node is begun later in a message; the run goes on in the next: 5 min
 	Beat  time.Duration // how often an executor says it is alive: 5 s
 	Stuck time.Duration // without a sign of life, sweep sends the run again: 2 min
 }
@@ -139,7 +142,7 @@ func (l Limits) withDefaults() Limits {
 	for _, d := range []struct {
 		v   *time.Duration
 		def time.Duration
-	}{{&l.Node, 50 * time.Minute}, {&l.Slice, 40 * time.Minute}, {&l.Beat, 5 * time.Second}, {&l.Stuck, 2 * time.Minute}} {
+	}{{&l.Node, 50 * time.Minute}, {&l.Slice, 5 * time.Minute}, {&l.Beat, 5 * time.Second}, {&l.Stuck, 2 * time.Minute}} {
 		if *d.v <= 0 {
 			*d.v = d.def
 		}
@@ -214,10 +217,13 @@ func (r *Runs) resolve(ctx context.Context, ws string, d *graph.Document) (map[s
 		if a == nil {
 			continue // the graph's problem
 		}
-		res, err := r.catalog.Resource(ctx, ws, a.Kind, a.Name, a.Version)
+		number, err := a.Number()
 		if err == nil {
-			out[id] = Asset{a.Kind, res.Name, res.Number, res.Digest}
-			continue
+			var v *catalog.Version
+			if v, err = r.catalog.Saved(ctx, ws, a.Kind, a.Name, number); err == nil {
+				out[id] = Asset{a.Kind, v.Name, v.Number, v.Digest}
+				continue
+			}
 		}
 		if k := fault.KindOf(err); k != fault.NotFound && k != fault.BadArgument {
 			return nil, nil, err
