@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/portico-ml/portico/shared/fault"
+	"github.com/portico-ml/portico/shared/wire"
 )
 
 // serve runs h and finishes the call, whatever h does.
@@ -108,7 +109,7 @@ func writeError(w http.ResponseWriter, r *http.Request, e *fault.Error) {
 	}
 	buf := buffers.Get().(*buffer)
 	defer buffers.Put(buf)
-	buf.b = appendError(buf.b[:0], e)
+	buf.b = wire.AppendError(buf.b[:0], e)
 	if r.Method == http.MethodHead {
 		h["Content-Type"] = jsonType
 		w.WriteHeader(t.Status)
