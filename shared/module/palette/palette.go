@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/portico-ml/portico/shared/module"
+	"github.com/portico-ml/portico/shared/module/dataio"
 	"github.com/portico-ml/portico/shared/module/manipulation"
 	"github.com/portico-ml/portico/shared/module/score"
 	"github.com/portico-ml/portico/shared/module/statistical"
@@ -15,6 +16,7 @@ import (
 // New returns the palette, in the order in which an editor shows it.
 func New() *module.Palette {
 	return module.NewPalette(slices.Concat(
+		dataio.Modules(),
 		manipulation.Modules(),
 		score.Modules(),
 		statistical.Modules(),
