@@ -1,0 +1,51 @@
+package trees
+
+import (
+	"errors"
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// FuzzOpen opens anything. What opens must score, alike alone and in a block,
+// without reading outside its memory.
+func FuzzOpen(f *testing.F) {
+	for name, s := range shapes {
+		if s.depth > 9 || s.trees > 60 {
+			continue
+		}
+		s.trees, s.depth = min(s.trees, 3), min(s.depth, 4)
+		b, err := s.forest(rand.New(rand.NewPCG(5, uint64(len(name))))).Encode()
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		e, err := Open(b)
+		if err != nil {
+			if !errors.Is(err, ErrDamaged) {
+				t.Fatalf("error %v is not ErrDamaged", err)
+			}
+			return
+		}
+		if e.features > 1<<10 || e.outputs > 1<<6 || e.slots > 1<<16 {
+			return // opens, but is slow to score
+		}
+		const n = 9
+		rng := rand.New(rand.NewPCG(1, 1))
+		rows := make([][]float64, n)
+		for i := range rows {
+			rows[i] = make([]float64, e.features)
+			for k := range rows[i] {
+				rows[i][k] = []float64{math.NaN(), 0, -1, 1, 3, 1e9, math.Inf(1), math.Inf(-1), rng.NormFloat64()}[rng.IntN(9)]
+			}
+		}
+		alone, together := score(e, rows, 1), score(e, rows, n)
+		for i := range alone {
+			if math.Float64bits(alone[i]) != math.Float64bits(together[i]) {
+				t.Fatalf("score %d is %v alone and %v in a block", i, alone[i], together[i])
+			}
+		}
+	})
+}
