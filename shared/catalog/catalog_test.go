@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/portico-ml/portico/shared/artifact"
 	"github.com/portico-ml/portico/shared/auth"
@@ -370,7 +371,7 @@ func TestExperiments(t *testing.T) {
 	}
 	got, err := c.Experiment(ctx, ws, x.ID)
 	ok(t, err)
-	if d := cmp.Diff(x, got); d != "" {
+	if d := cmp.Diff(x, got, cmpopts.IgnoreUnexported(catalog.Experiment{})); d != "" {
 		t.Error(d)
 	}
 

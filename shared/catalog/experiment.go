@@ -33,6 +33,14 @@ type Experiment struct {
 	Created  time.Time `json:"created"`
 	Updated  time.Time `json:"updated"`
 	By       Who       `json:"updatedBy"`
+
+	etag string
+}
+
+// written notes the ETag of the experiment's row. The revision is made of it
+// because ETags of some stores have characters that need quoting in headers.
+func (x *Experiment) written(etag string) {
+	x.etag, x.Revision = etag, hash(etag)[:16]
 }
 
 func experimentsPartition(ws string) string { return ws + ".experiments" }
@@ -45,10 +53,12 @@ func (x *Experiment) props() storage.Props {
 
 func readExperiment(e storage.Entity) *Experiment {
 	p := e.Props
-	return &Experiment{
+	x := &Experiment{
 		ID: e.Row, Name: p.Str("name"), Description: p.Str("description"), DocDigest: p.Str("doc"),
-		Revision: e.ETag, Created: p.Time("created"), Updated: p.Time("updated"), By: readWho(p, "by"),
+		Created: p.Time("created"), Updated: p.Time("updated"), By: readWho(p, "by"),
 	}
+	x.written(e.ETag)
+	return x
 }
 
 // setDoc stores doc as the experiment's document.
@@ -79,7 +89,7 @@ func (c *Catalog) CreateExperiment(ctx context.Context, ws, name, description st
 	if err != nil {
 		return nil, err
 	}
-	x.Revision = etags[0]
+	x.written(etags[0])
 	return x, nil
 }
 
@@ -164,11 +174,11 @@ func (c *Catalog) ChangeExperiment(ctx context.Context, ws, id, revision string,
 		return nil, err
 	}
 	x.Updated, x.By = time.Now().UTC().Truncate(time.Microsecond), who(by)
-	etags, err := c.tables.Apply(ctx, table, experimentsPartition(ws), storage.Op{Kind: storage.Replace, Row: id, IfMatch: revision, Props: x.props()})
+	etags, err := c.tables.Apply(ctx, table, experimentsPartition(ws), storage.Op{Kind: storage.Replace, Row: id, IfMatch: x.etag, Props: x.props()})
 	if err != nil {
 		return nil, c.experimentLost(ctx, ws, id, err)
 	}
-	x.Revision = etags[0]
+	x.written(etags[0])
 	return x, nil
 }
 
@@ -189,10 +199,11 @@ func (c *Catalog) CopyExperiment(ctx context.Context, ws, id, name string, by au
 // DeleteExperiment deletes an experiment on condition of its revision. What was
 // published from it stays.
 func (c *Catalog) DeleteExperiment(ctx context.Context, ws, id, revision string) error {
-	if _, err := c.experimentAt(ctx, ws, id, revision); err != nil {
+	x, err := c.experimentAt(ctx, ws, id, revision)
+	if err != nil {
 		return err
 	}
-	_, err := c.tables.Apply(ctx, table, experimentsPartition(ws), storage.Op{Kind: storage.Delete, Row: id, IfMatch: revision})
+	_, err = c.tables.Apply(ctx, table, experimentsPartition(ws), storage.Op{Kind: storage.Delete, Row: id, IfMatch: x.etag})
 	if err != nil {
 		return c.experimentLost(ctx, ws, id, err)
 	}

@@ -1,0 +1,159 @@
+package workbench
+
+import (
+	"net/http"
+	"path"
+	"strings"
+
+	"github.com/portico-ml/portico/shared/catalog"
+	"github.com/portico-ml/portico/shared/fault"
+	"github.com/portico-ml/portico/shared/frame"
+	"github.com/portico-ml/portico/shared/host/web"
+)
+
+// getDataset: a version with its schema.
+func (f *Function) getDataset(w http.ResponseWriter, c call) error {
+	n, err := catalog.ParseNumber(c.PathValue("version"))
+	if err != nil {
+		return err
+	}
+	d, err := f.catalog.Dataset(c.Context(), c.ws, c.PathValue("name"), n)
+	if err != nil {
+		return err
+	}
+	return web.JSON(w, http.StatusOK, d)
+}
+
+// datasetRows: the first rows, cells as text.
+func (f *Function) datasetRows(w http.ResponseWriter, c call) error {
+	n, err := catalog.ParseNumber(c.PathValue("version"))
+	if err != nil {
+		return err
+	}
+	rows, err := c.number("rows", someRows, maxRows)
+	if err != nil {
+		return err
+	}
+	d, head, err := f.catalog.Head(c.Context(), c.ws, c.PathValue("name"), n, rows)
+	if err != nil {
+		return err
+	}
+	return web.JSON(w, http.StatusOK, struct {
+		Rows    int64        `json:"rows"` // of the whole dataset
+		Columns frame.Schema `json:"columns"`
+		Values  [][]*string  `json:"values"`
+	}{d.Rows, d.Schema, texts(head)})
+}
+
+// datasetOptions say how a dataset's file is read.
+type datasetOptions struct {
+	Name        string                      `json:"name"`
+	Format      string                      `json:"format"` // csv or tsv; empty = by type and name
+	Header      *bool                       `json:"header"` // false: the file has no header row
+	Missing     []string                    `json:"missing"`
+	Categorical bool                        `json:"categorical"`
+	Columns     map[string]catalog.Override `json:"columns"`
+}
+
+// saveDataset makes a version of a dataset. The body is
+//   - the file itself, with the options in the query (columns as JSON), or
+//   - multipart/form-data with the parts file and options (JSON), or
+//   - JSON: the options and "file", a source.
+func (f *Function) saveDataset(w http.ResponseWriter, c call) error {
+	o, content, hint, err := f.readDataset(c)
+	if err != nil {
+		return err
+	}
+	name, err := c.name(o.Name)
+	if err != nil {
+		return err
+	}
+	n := catalog.NewDataset{
+		Name: name, Content: content, Format: o.Format, NoHeader: o.Header != nil && !*o.Header,
+		Missing: o.Missing, Categorical: o.Categorical, Columns: o.Columns,
+	}
+	if n.Format == "" {
+		n.Format = format(c.mediaType(), hint, name)
+	}
+	v, err := f.catalog.SaveDataset(c.Context(), c.ws, n, c.id)
+	if err != nil {
+		return err
+	}
+	d, err := f.catalog.Dataset(c.Context(), c.ws, v.Name, v.Number)
+	if err != nil {
+		return err
+	}
+	return web.JSON(w, http.StatusCreated, d)
+}
+
+func (f *Function) readDataset(c call) (o datasetOptions, content []byte, filename string, err error) {
+	switch c.mediaType() {
+	case "multipart/form-data":
+		parts, filename, err := c.form("name", "file", "options")
+		if err != nil {
+			return o, nil, "", err
+		}
+		if body := parts["options"]; len(body) > 0 {
+			if err := web.DecodeJSON(body, &o); err != nil {
+				return o, nil, "", inOptions(err)
+			}
+		}
+		if o.Name == "" {
+			o.Name = string(parts["name"])
+		}
+		if len(parts["file"]) == 0 {
+			return o, nil, "", fault.New(fault.BadArgument, "RequestBodyInvalid", "the body has no part file, or it is empty").At("file")
+		}
+		return o, parts["file"], filename, nil
+	case "application/json":
+		var in struct {
+			datasetOptions
+			File *source `json:"file"`
+		}
+		if err := web.ReadJSON(c.Request, &in, maxUpload); err != nil {
+			return o, nil, "", err
+		}
+		if !in.File.given() {
+			return o, nil, "", fault.New(fault.BadArgument, "RequestBodyInvalid", "the body names no file").At("file")
+		}
+		content, err := f.bytes(c, "file", in.File)
+		return in.datasetOptions, content, "", err
+	}
+	q := c.URL.Query()
+	o.Format, o.Missing = q.Get("format"), q["missing"]
+	header, err := flag("header", q.Get("header"), true)
+	if err != nil {
+		return o, nil, "", err
+	}
+	o.Header = &header
+	if o.Categorical, err = flag("categorical", q.Get("categorical"), false); err != nil {
+		return o, nil, "", err
+	}
+	if columns := q.Get("columns"); columns != "" {
+		if err := web.DecodeJSON([]byte(columns), &o.Columns); err != nil {
+			return o, nil, "", inOptions(err)
+		}
+	}
+	content, err = c.raw()
+	return o, content, "", err
+}
+
+// inOptions tells an error in the options from one in the body around them.
+func inOptions(err error) error {
+	e := *fault.Of(err)
+	e.Target = "options"
+	return &e
+}
+
+// format guesses a file's format by its media type and then by its name.
+func format(mediaType string, names ...string) string {
+	if mediaType == "text/tab-separated-values" {
+		return catalog.TSV
+	}
+	for _, n := range names {
+		if strings.EqualFold(path.Ext(n), ".tsv") {
+			return catalog.TSV
+		}
+	}
+	return catalog.CSV
+}
