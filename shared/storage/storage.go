@@ -88,8 +88,8 @@ type ReadOptions struct {
 // Blobs stores byte strings under keys of /-separated segments
 // [A-Za-z0-9._-]{1,256} that do not end with a dot, at most 1,024 bytes in all.
 //
-// Get, Head, SetMeta and a conditional Delete of what is not there are
-// fault.NotFound; Put and Commit with IfMatch are CodeCondition then.
+// A blob that is not there is fault.NotFound, and CodeCondition where IfMatch is
+// given.
 type Blobs interface {
 	// Get opens the blob for reading; the caller closes the reader. An open
 	// reader goes on giving the bytes it was opened on, or fails; it never
@@ -114,7 +114,7 @@ type Blobs interface {
 	// CodeCondition. The info it returns has no Size.
 	Commit(ctx context.Context, key string, parts []PartID, meta map[string]string, c Condition) (BlobInfo, error)
 	// Delete removes the blob and its uncommitted parts. Deleting what is not
-	// there is not an error, unless IfMatch is set.
+	// there is not an error, unless IfMatch is given.
 	Delete(ctx context.Context, key string, c Condition) error
 	// List yields the blobs whose keys begin with prefix, in key order.
 	List(ctx context.Context, prefix string) iter.Seq2[BlobInfo, error]

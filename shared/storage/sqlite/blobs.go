@@ -32,7 +32,7 @@ func (b *blobs) Head(ctx context.Context, key string) (storage.BlobInfo, error) 
 	var row infoRow
 	err := b.s.queryRow(ctx, qHead, []any{b.container, key}, row.dest())
 	if errors.Is(err, sql.ErrNoRows) {
-		return storage.BlobInfo{}, noBlob(key)
+		return storage.BlobInfo{}, absent(key, "")
 	}
 	if err != nil {
 		return storage.BlobInfo{}, wrap(err, "head blob %s", key)
@@ -77,7 +77,7 @@ func (b *blobs) Get(ctx context.Context, key string, o storage.ReadOptions) (sto
 		return none, nil, wrap(err, "get blob %s", key)
 	}
 	if !found {
-		return none, nil, noBlob(key)
+		return none, nil, absent(key, o.IfMatch)
 	}
 	info, err := row.info(key)
 	if err != nil {
@@ -145,7 +145,7 @@ func judge(key, etag string, c storage.Condition) error {
 	case c.IfAbsent && etag != "":
 		return fault.New(fault.Conflict, storage.CodeExists, "blob %s exists", key)
 	case c.IfMatch != "" && etag == "":
-		return changed("blob %s does not exist", key)
+		return absent(key, c.IfMatch)
 	case c.IfMatch != "" && c.IfMatch != storage.AnyETag && c.IfMatch != etag:
 		return changed("blob %s has changed", key)
 	}
@@ -230,7 +230,7 @@ func (b *blobs) SetMeta(ctx context.Context, key string, meta map[string]string,
 			return err
 		}
 		if etag == "" {
-			return noBlob(key)
+			return absent(key, c.IfMatch)
 		}
 		if err := judge(key, etag, c); err != nil {
 			return err
@@ -345,7 +345,7 @@ func (b *blobs) Delete(ctx context.Context, key string, c storage.Condition) err
 		us := now()
 		if etag == "" {
 			if c.IfMatch != "" {
-				return noBlob(key)
+				return absent(key, c.IfMatch)
 			}
 			return b.dropParts(t, key, us)
 		}
@@ -442,7 +442,10 @@ func (r *infoRow) info(key string) (storage.BlobInfo, error) {
 	return info, nil
 }
 
-func noBlob(key string) error {
+func absent(key, ifMatch string) error {
+	if ifMatch != "" {
+		return changed("blob %s does not exist", key)
+	}
 	return fault.New(fault.NotFound, "", "blob %s does not exist", key)
 }
 

@@ -18,6 +18,7 @@ import (
 // Run tests the store that open gives. The store may be shared and may hold
 // anything: the suite works under names of its own.
 func Run(t *testing.T, open func(t *testing.T) storage.Store) {
+	t.Helper()
 	s := open(t)
 	t.Run("Blobs", func(t *testing.T) { testBlobs(t, s) })
 	t.Run("Parts", func(t *testing.T) { testParts(t, s) })
