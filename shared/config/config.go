@@ -76,6 +76,7 @@ type Azure struct {
 	BlobServiceURI  string // AzureWebJobsStorage__blobServiceUri
 	QueueServiceURI string // AzureWebJobsStorage__queueServiceUri
 	TableServiceURI string // AzureWebJobsStorage__tableServiceUri
+	Credential      string // AzureWebJobsStorage__credential
 	ClientID        string // AzureWebJobsStorage__clientId
 }
 

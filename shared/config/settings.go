@@ -128,6 +128,17 @@ var settings = []Setting{
 		set:     serviceURI(func(c *Config) *string { return &c.Azure.TableServiceURI }),
 	},
 	{
+		Name: "AzureWebJobsStorage__credential", Unit: "managedidentity", Example: "managedidentity",
+		Meaning: "Use the app's managed identity and look for no other. Empty: the usual chain.",
+		set: func(c *Config, v string) error {
+			if !strings.EqualFold(v, "managedidentity") {
+				return errors.New("is not managedidentity")
+			}
+			c.Azure.Credential = "managedidentity"
+			return nil
+		},
+	},
+	{
 		Name: "AzureWebJobsStorage__clientId", Unit: "GUID", Example: "00000000-0000-0000-0000-000000000000",
 		Meaning: "Client id of a user-assigned identity. Empty: the app's own.",
 		set:     func(c *Config, v string) error { c.Azure.ClientID = v; return nil },

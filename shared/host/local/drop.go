@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -24,22 +25,25 @@ const (
 	dropPartition = "drop"
 )
 
-// watchDrop looks at the drop container every second and announces what is new
-// or changed. An announcement may come twice, as Event Grid's may.
-func (h *Host) watchDrop(ctx context.Context) {
+// WatchDrop is Event Grid for the drop container of st: it looks every second
+// and announces what is new or changed, until ctx is done. An announcement may
+// come twice, as Event Grid's may. A Host does this by itself; under the real
+// host's tools, which have no Event Grid either, it is run beside them.
+func WatchDrop(ctx context.Context, st storage.Store, log *slog.Logger) {
+	w := watcher{st}
 	var announced map[string]string // row -> ETag
 	for ; ctx.Err() == nil; sleep(ctx, time.Second) {
 		if announced == nil {
-			known, err := h.announcedBefore(ctx)
+			known, err := w.announcedBefore(ctx)
 			if err != nil {
 				continue
 			}
 			announced = known
 		}
-		for b, err := range h.o.Store.Drop.List(ctx, "") {
+		for b, err := range st.Drop.List(ctx, "") {
 			if err != nil {
 				if ctx.Err() == nil {
-					h.o.Log.Warn("drop container not readable", "error", err)
+					log.Warn("drop container not readable", "error", err)
 				}
 				break
 			}
@@ -48,8 +52,8 @@ func (h *Host) watchDrop(ctx context.Context) {
 			if announced[row] == b.ETag {
 				continue
 			}
-			if err := h.announce(ctx, row, b); err != nil {
-				h.o.Log.Warn("drop not announced", "error", err)
+			if err := w.announce(ctx, row, b); err != nil {
+				log.Warn("drop not announced", "error", err)
 				break
 			}
 			announced[row] = b.ETag
@@ -57,9 +61,11 @@ func (h *Host) watchDrop(ctx context.Context) {
 	}
 }
 
-func (h *Host) announcedBefore(ctx context.Context) (map[string]string, error) {
+type watcher struct{ st storage.Store }
+
+func (w watcher) announcedBefore(ctx context.Context) (map[string]string, error) {
 	known := map[string]string{}
-	for e, err := range h.o.Store.Tables.Query(ctx, dropTable, dropPartition, storage.Range{}) {
+	for e, err := range w.st.Tables.Query(ctx, dropTable, dropPartition, storage.Range{}) {
 		if fault.Is(err, fault.NotFound) {
 			break
 		}
@@ -73,15 +79,15 @@ func (h *Host) announcedBefore(ctx context.Context) (map[string]string, error) {
 
 // announce sends the event first and notes it second: a host that dies between
 // the two sends it again.
-func (h *Host) announce(ctx context.Context, row string, b storage.BlobInfo) error {
+func (w watcher) announce(ctx context.Context, row string, b storage.BlobInfo) error {
 	body, err := json.Marshal(blobCreated(b))
 	if err != nil {
 		return err
 	}
-	if err := h.o.Store.Queues.Send(ctx, dropQueue, body, 0); err != nil {
+	if err := w.st.Queues.Send(ctx, dropQueue, body, 0); err != nil {
 		return err
 	}
-	_, err = h.o.Store.Tables.Apply(ctx, dropTable, dropPartition, storage.Op{
+	_, err = w.st.Tables.Apply(ctx, dropTable, dropPartition, storage.Op{
 		Kind: storage.Upsert, Row: row, Props: storage.Props{"etag": b.ETag, "at": time.Now().UTC().Truncate(time.Microsecond)},
 	})
 	return err

@@ -182,7 +182,7 @@ func (h *Host) Run(ctx context.Context) error {
 			g.Go(func() error { return h.tick(ctx, f) })
 		}
 	}
-	g.Go(func() error { h.watchDrop(ctx); return nil })
+	g.Go(func() error { WatchDrop(ctx, h.o.Store, h.o.Log); return nil })
 	return g.Wait()
 }
 

@@ -296,7 +296,7 @@ func TestDrop(t *testing.T) {
 	r.eventually("the second event", func() bool { return len(r.calls("/drop")) == 2 })
 
 	// A host that starts again knows what it has announced.
-	known, err := r.announcedBefore(t.Context())
+	known, err := watcher{r.store.Store}.announcedBefore(t.Context())
 	if err != nil || len(known) != 1 {
 		t.Errorf("%v %v", known, err)
 	}

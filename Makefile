@@ -1,0 +1,59 @@
+# Everything there is to do with this repository. Needs Go alone, but where a
+# target says otherwise.
+
+export CGO_ENABLED ?= 0
+GO ?= go
+DATA ?= .data
+ROLE ?= deployer
+FUNC ?=
+AZURITE ?=
+FUZZTIME ?= 10m
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check fmt vuln stage bench fuzz token azurite size clean
+
+help: ## list what there is to do
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: ## everything on this machine, with the sample walked through; FUNC=func for a real Functions host, AZURITE=1 for Azurite
+	@$(GO) run ./infra/local run -data $(DATA) $(if $(FUNC),-func $(FUNC)) $(if $(AZURITE),-azurite) $(ARGS)
+
+# The race detector is the one thing here that needs a C compiler.
+RACE := $(if $(shell command -v cc || command -v gcc || command -v clang),-race)
+
+test: azurite ## every test; with the race detector where there is a C compiler, against Azurite where there is npm
+	@$(if $(RACE),,echo "no C compiler: without the race detector")
+	CGO_ENABLED=$(if $(RACE),1,0) $(GO) test $(RACE) -shuffle=on -count=1 -timeout 20m ./...
+
+check: ## format, vet, staticcheck, architecture rules
+	@out="$$($(GO) tool gofumpt -l .)"; [ -z "$$out" ] || { echo "not formatted (make fmt):"; echo "$$out"; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	$(GO) test -count=1 ./shared/archtest ./shared/host/layout ./functions
+
+fmt: ## format every file
+	$(GO) tool gofumpt -w .
+
+vuln: ## known vulnerabilities in what is called; needs the network
+	$(GO) tool govulncheck ./...
+
+stage: ## build dist/, the script root of the Functions host
+	@$(GO) run ./infra/local stage $(ARGS)
+
+bench: stage ## start-up, and RRS beside a bare handler in the same run
+	$(GO) run ./infra/bench $(ARGS)
+
+fuzz: ## every fuzz target for FUZZTIME (10m)
+	@sh infra/local/fuzz.sh $(FUZZTIME)
+
+token: ## print a token of the local issuer; ROLE=reader, author, deployer, owner or operator
+	@$(GO) run ./infra/local token -data $(DATA) -role $(ROLE)
+
+azurite: ## install Azurite for the tests of the azure driver; needs Node and npm, and is skipped without
+	@command -v npm >/dev/null && sh infra/local/azurite.sh || echo "no npm: tests against Azurite are skipped"
+
+size: stage ## size of the handler, per dependency
+	@sh infra/local/size.sh dist/handler
+
+clean: ## remove what was built and stored here
+	rm -rf dist $(DATA)
