@@ -105,10 +105,19 @@ type Config struct {
 	Sealer     Sealer
 	// Blobs opens the blobs that callers name.
 	Blobs *blob.Connector
-	// Usage, where set, counts a finished job once: rows read and rows bad.
-	Usage  func(ctx context.Context, ws, endpoint string, rows, bad int64)
+	// Ended, where set, is told of each job that finished or failed: once, or
+	// not at all where the process died over it.
+	Ended  func(Summary)
 	Limits Limits
 	Log    *slog.Logger
+}
+
+// Summary is what a job came to.
+type Summary struct {
+	Workspace, Service, Endpoint, Digest string
+	Failed                               bool
+	Rows, Bad                            int64
+	MissingCells, UnknownLevels          int64
 }
 
 // Batch is the jobs of a store. It is safe for concurrent use.

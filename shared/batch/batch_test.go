@@ -54,8 +54,8 @@ func TestJob(t *testing.T) {
 	if p := s.Progress; p == nil || p.Chunks != 1 || p.ChunksDone != 1 || p.RowsRead != 3 || p.RowsWritten != 3 || p.MissingCells != 1 || p.BytesDone == 0 {
 		t.Errorf("progress: %+v", p)
 	}
-	if r.usage.calls != 1 || r.usage.rows != 3 {
-		t.Errorf("usage: %+v", &r.usage)
+	if want := (Summary{Workspace: ws, Service: "44444444444444444444444444444444", Endpoint: endpoint, Digest: digest, Rows: 3, MissingCells: 1}); r.usage.calls != 1 || r.usage.last != want {
+		t.Errorf("counted %d times, %+v, want %+v", r.usage.calls, r.usage.last, want)
 	}
 	r.noSecret()
 	if n := len(r.index()); n != 0 {

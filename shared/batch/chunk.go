@@ -165,8 +165,10 @@ type sheet struct {
 	input  int // which one
 	buf    *buffer
 	chunks int // of the job
-	header *frame.CSVHeader
-	sess   Session
+	// ignored counts columns that the service does not know.
+	ignored int
+	header  *frame.CSVHeader
+	sess    Session
 	totals
 }
 

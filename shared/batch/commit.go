@@ -145,8 +145,8 @@ func (b *Batch) finish(ctx context.Context, j *job) error {
 	if err != nil {
 		return err
 	}
-	if moved && b.Usage != nil {
-		b.Usage(ctx, done.Workspace, done.Endpoint, done.Totals.RowsIn, done.Totals.Bad)
+	if moved {
+		b.count(done)
 	}
 	return nil
 }
@@ -234,15 +234,17 @@ func (b *Batch) commitFile(ctx context.Context, j *job, f file, head []byte, par
 // refuse ends a job from Committing on: only a delivery refused for good, or
 // lost staging, may.
 func (b *Batch) refuse(ctx context.Context, id string, cause error) error {
-	j, _, err := b.change(ctx, id, func(j *job) bool {
-		if j.State.Ended() {
-			return false
-		}
-		j.end(Failed, failureOf(cause))
-		return true
-	})
-	if err != nil {
-		return err
+	return b.endBadly(ctx, id, cause, func(s State) bool { return !s.Ended() })
+}
+
+// count tells of a job's end.
+func (b *Batch) count(j *job) {
+	if b.Ended == nil {
+		return
 	}
-	return b.tidy(ctx, j)
+	s := Summary{Workspace: j.Workspace, Service: j.Service, Endpoint: j.Endpoint, Digest: j.Digest, Failed: j.State == Failed}
+	if t := j.Totals; t != nil {
+		s.Rows, s.Bad, s.MissingCells, s.UnknownLevels = t.RowsIn, t.Bad, t.Missing, t.Unknown
+	}
+	b.Ended(s)
 }

@@ -104,18 +104,23 @@ func TestCrash_everyCall(t *testing.T) {
 			})
 		}
 		for _, e := range []faulty.Effect{faulty.FailBefore, faulty.FailAfter, faulty.CrashBefore, faulty.CrashAfter} {
-			step := 1
-			if testing.Short() {
-				step = 7
-			}
-			for n := 1; n <= ours; n += step {
+			for n := 1; n <= ours; n += every(t) {
 				try(fmt.Sprintf("call %d of %d: %s", n, ours, e), func(r *rig) { r.store.Plan(faulty.Nth(n, e)) })
 			}
-			for n := 1; n <= theirs; n += step {
+			for n := 1; n <= theirs; n += every(t) {
 				try(fmt.Sprintf("caller's call %d of %d: %s", n, theirs, e), func(r *rig) { r.caller.Plan(faulty.Nth(n, e)) })
 			}
 		}
 	}
+}
+
+// every is the step from one call to the next: all of them, unless the tests
+// are to be short.
+func every(t *testing.T) int {
+	if testing.Short() {
+		return 11
+	}
+	return 1
 }
 
 // settle lets sweep find what a lost message left behind.
@@ -209,10 +214,9 @@ func TestCrash_late(t *testing.T) {
 	calm.drain()
 	want := calm.outcome(id)
 	for _, end := range []string{"finished", "cancelled", "overwritten"} {
-		for n := 1; ; n++ {
+		for n := 1; ; n += every(t) {
 			r := dirtyRig(t, false)
 			id := r.submit(body(`{"RowErrors":"collect"}`))
-			before := len(r.store.Calls()) + len(r.caller.Calls())
 			var mu sync.Mutex
 			seen := 0
 			gate := faulty.NewGate(func(faulty.Call) bool {
@@ -223,7 +227,6 @@ func TestCrash_late(t *testing.T) {
 			})
 			r.store.Plan(gate.Rule)
 			r.caller.Plan(gate.Rule)
-			_ = before
 			held := make(chan struct{})
 			finished := make(chan struct{})
 			// One goroutine handles messages until one of them is held; that
@@ -333,7 +336,7 @@ func TestCrash_cancelCommit(t *testing.T) {
 	calm.drain()
 	want := calm.outcome(id)
 	cancelled, finished := 0, 0
-	for n := 1; n <= len(calm.store.Calls()); n++ {
+	for n := 1; n <= len(calm.store.Calls()); n += every(t) {
 		r := dirtyRig(t, false)
 		id := r.submit(body(`{"RowErrors":"collect"}`))
 		var once sync.Once

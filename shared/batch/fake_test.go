@@ -145,17 +145,27 @@ type rig struct {
 	raw    storage.Store // the callers', without faults
 	dep    Deployment
 	limits Limits
-	usage  struct {
-		sync.Mutex
-		calls     int
-		rows, bad int64
-	}
+	usage  usage
 	b      *Batch
 	jobs   *event.Worker[step]
 	chunks *event.Worker[work]
 	log    bytes.Buffer
 
 	current inFlight // what deliverHeld works on
+}
+
+// usage counts the ends of jobs.
+type usage struct {
+	mu    sync.Mutex
+	calls int
+	last  Summary
+}
+
+func (u *usage) count(s Summary) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.calls++
+	u.last = s
 }
 
 const (
@@ -211,13 +221,7 @@ func (r *rig) restart() {
 			}
 			return r.caller.Blobs, strings.TrimPrefix(u.Path, "/c/"), true, nil
 		}}),
-		Usage: func(_ context.Context, w, e string, rows, bad int64) {
-			r.usage.Lock()
-			defer r.usage.Unlock()
-			r.usage.calls++
-			r.usage.rows += rows
-			r.usage.bad += bad
-		},
+		Ended:  r.usage.count,
 		Limits: r.limits,
 		Log:    slog.New(slog.NewTextHandler(&lockedWriter{w: &r.log}, nil)),
 	})

@@ -81,6 +81,8 @@ type job struct {
 	Chunks   int    `json:"chunks,omitempty"`
 	Segments []int  `json:"segments,omitempty"` // first chunk of each segment
 	Window   int    `json:"window,omitempty"`
+	// Ignored counts columns of the inputs that the service does not know.
+	Ignored int `json:"ignored,omitempty"`
 
 	// Totals are set on the way to Committing.
 	Totals *totals `json:"totals,omitempty"`
@@ -130,8 +132,6 @@ type totals struct {
 	// model reads, and cells outside their column's levels.
 	Missing int64 `json:"missing,omitempty"`
 	Unknown int64 `json:"unknown,omitempty"`
-	// Ignored counts columns of the input that the service does not know.
-	Ignored int64 `json:"ignored,omitempty"`
 	// Bytes are the sizes of the staged files: outputs in order, then the
 	// error file; headers not counted.
 	Bytes []int64 `json:"bytes,omitempty"`
@@ -264,8 +264,12 @@ func (b *Batch) change(ctx context.Context, id string, edit func(j *job) bool, w
 // fail ends a job that can still be ended. It is how every permanent failure
 // of a step becomes the job's own.
 func (b *Batch) fail(ctx context.Context, id string, cause error) error {
+	return b.endBadly(ctx, id, cause, State.revocable)
+}
+
+func (b *Batch) endBadly(ctx context.Context, id string, cause error, from func(State) bool) error {
 	j, moved, err := b.change(ctx, id, func(j *job) bool {
-		if !j.State.revocable() {
+		if !from(j.State) {
 			return false
 		}
 		j.end(Failed, failureOf(cause))
@@ -276,6 +280,7 @@ func (b *Batch) fail(ctx context.Context, id string, cause error) error {
 	}
 	if moved {
 		b.log.InfoContext(ctx, "job failed", "job", id, "kind", j.Failure.Kind, "code", j.Failure.Code)
+		b.count(j)
 	}
 	return b.tidy(ctx, j)
 }

@@ -36,6 +36,7 @@ type segment struct {
 	ChunkBytes  int64  `json:"chunkBytes,omitempty"`
 	RecordBytes int    `json:"recordBytes,omitempty"`
 	Whole       bool   `json:"whole,omitempty"`
+	Ignored     int    `json:"ignored,omitempty"` // columns that the service does not know
 
 	Chunks []chunk `json:"chunks,omitempty"`
 	// End is the scanner's state behind the last chunk.
@@ -135,7 +136,7 @@ func (b *Batch) plan(ctx context.Context, id string) error {
 		}
 		j.State = Running
 		j.Plan = hex.EncodeToString(sum.Sum(nil))[:16]
-		j.Whole = segs[0].Whole
+		j.Whole, j.Ignored = segs[0].Whole, segs[0].Ignored
 		j.Chunks = last.First + len(last.Chunks)
 		j.Window = window
 		j.Segments = nil
@@ -278,7 +279,7 @@ func (b *Batch) firstSegment(ctx context.Context, j *job, in []*blob.Blob) (*seg
 	if int64(h.Size) == headerMax && size > headerMax {
 		return nil, fault.New(fault.BadUserArgument, "InputParseError", "the header row is longer than %d bytes", headerMax).At(j.Inputs[0].Name)
 	}
-	seg.Header = string(head[:h.Size])
+	seg.Header, seg.Ignored = string(head[:h.Size]), len(h.Extra)
 	seg.End = frame.CSVState{Offset: int64(h.Size), Start: int64(h.Size), Lines: int64(strings.Count(seg.Header, "\n"))}
 	seg.Last = seg.End.Offset >= size
 	return seg, nil
@@ -459,9 +460,10 @@ func (b *Batch) window(ctx context.Context, ws string) (int, error) {
 
 // work is a message of queue beschunk.
 type work struct {
-	Job   string `json:"job"`
-	Chunk int    `json:"chunk"`
-	Whole bool   `json:"whole,omitempty"`
+	Job     string `json:"job"`
+	Chunk   int    `json:"chunk"`
+	Whole   bool   `json:"whole,omitempty"`
+	Ignored int    `json:"ignored,omitempty"` // columns that the service does not know
 }
 
 func (b *Batch) sendWork(ctx context.Context, w work) error {

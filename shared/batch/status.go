@@ -34,7 +34,7 @@ type Progress struct {
 	BadRows        int64 `json:"BadRows"`
 	MissingCells   int64 `json:"MissingCells"`
 	UnknownLevels  int64 `json:"UnknownLevels"`
-	IgnoredColumns int64 `json:"IgnoredColumns,omitempty"`
+	IgnoredColumns int   `json:"IgnoredColumns,omitempty"`
 }
 
 // Reference is a blob reference in a status: the address is the three parts
@@ -139,7 +139,7 @@ func (b *Batch) progress(ctx context.Context, j *job) (*Progress, error) {
 	}
 	p := &Progress{
 		Chunks: j.Chunks, ChunksDone: t.Chunks, BytesDone: t.BytesIn, RowsRead: t.RowsIn, RowsWritten: t.RowsOut,
-		BadRows: t.Bad, MissingCells: t.Missing, UnknownLevels: t.Unknown, IgnoredColumns: t.Ignored,
+		BadRows: t.Bad, MissingCells: t.Missing, UnknownLevels: t.Unknown, IgnoredColumns: j.Ignored,
 	}
 	if j.Whole {
 		p.Chunks = 1

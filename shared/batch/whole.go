@@ -45,12 +45,12 @@ func (b *Batch) runWhole(ctx context.Context, id string) error {
 		l.release(ctx) // the next try need not wait for it to lapse
 		return err
 	}
-	epoch := j.Epoch
+	epoch, ignored := j.Epoch, j.Ignored
 	if j, _, err = b.change(ctx, id, func(j *job) bool {
 		if j.State != Running || j.Epoch != epoch {
 			return false
 		}
-		j.State, j.Totals = Committing, &t
+		j.State, j.Totals, j.Ignored = Committing, &t, ignored
 		return true
 	}); err != nil {
 		return err
@@ -197,6 +197,7 @@ func (b *Batch) scoreWhole(ctx context.Context, j *job) (t totals, err error) {
 		return t, err
 	}
 	var errs []byte
+	ignored := 0
 	for i := range j.Inputs {
 		body, err := b.readRange(ctx, j, i, in[i], first.Pins[i].ETag, 0, first.Pins[i].Size, nil)
 		if err != nil {
@@ -208,6 +209,7 @@ func (b *Batch) scoreWhole(ctx context.Context, j *job) (t totals, err error) {
 		}
 		errs = s.buf.out[0]
 		t.add(s.totals)
+		ignored += s.ignored
 		t.BytesIn += int64(len(body))
 	}
 	out, err := sess.Score(ctx)
@@ -232,7 +234,7 @@ func (b *Batch) scoreWhole(ctx context.Context, j *job) (t totals, err error) {
 		}
 		t.Parts[i] = w.sizes
 	}
-	t.RowsOut = int64(out[0].Rows())
+	t.RowsOut, j.Ignored = int64(out[0].Rows()), ignored
 	sess.Release()
 	return t, nil
 }
@@ -245,7 +247,7 @@ func (b *Batch) readWhole(s *sheet, d Deployment, f *frame.Frame, body []byte) e
 	if err != nil {
 		return at(err, s.name())
 	}
-	s.Ignored = int64(len(h.Extra))
+	s.ignored = len(h.Extra)
 	counts, err := h.Append(f, body[h.Size:], frame.Start{Record: 1, Line: int64(1 + bytes.Count(body[:h.Size], []byte{'\n'}))})
 	if err != nil {
 		return at(err, s.name())
