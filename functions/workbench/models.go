@@ -57,7 +57,7 @@ func (k kindOf) version(w http.ResponseWriter, c call) error {
 	}
 	out := struct {
 		*catalog.Version
-		Record json.RawMessage `json:"record,omitempty"` // in place of its digest
+		Record json.RawMessage `json:"record,omitempty"`
 	}{Version: v}
 	if v.Record != "" {
 		if out.Record, err = k.catalog.Artifact(c.Context(), c.ws, v.Record); err != nil {

@@ -92,7 +92,7 @@ const maxName = 128
 // "dataset:name@version".
 func CheckName(what, name string) error {
 	bad := func(format string, args ...any) error {
-		return fault.New(fault.BadArgument, "BadParameterValue", "the name of a %s %s", what, fmt.Sprintf(format, args...)).At("name")
+		return fault.New(fault.BadArgument, "BadParameterValue", "the name of the %s %s", what, fmt.Sprintf(format, args...)).At("name")
 	}
 	switch {
 	case name == "":

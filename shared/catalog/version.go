@@ -28,8 +28,8 @@ type Version struct {
 	Original string `json:"original,omitempty"`
 	// Record is the artifact, JSON, of what is known of the version: metrics,
 	// provenance, the check. It decides no score.
-	Record string `json:"record,omitempty"`
-	// Format is that of the original: "csv", "xgboost", …
+	Record string `json:"recordDigest,omitempty"`
+	// Format is that of the original: "csv", "XGBoost JSON", …
 	Format string `json:"format,omitempty"`
 	Bytes  int64  `json:"bytes"`             // of the original, else of the artifact
 	Rows   int64  `json:"rows,omitempty"`    // of a dataset
