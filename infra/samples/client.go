@@ -6,7 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"mime/multipart"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -27,15 +31,45 @@ func (e *refused) Error() string {
 	return fmt.Sprintf("%s %s answered %d: %s", e.Method, e.Path, e.Status, bytes.TrimSpace(e.Body))
 }
 
-// do sends body (nil, []byte or a value to encode as JSON) and decodes the
+// file is a body of bytes under a media type of its own.
+type file struct {
+	contentType string
+	content     []byte
+}
+
+// form makes a multipart body; a part whose name has a slash, "file/a.ubj", is
+// a file of that name.
+func form(parts map[string][]byte) (file, error) {
+	var b bytes.Buffer
+	w := multipart.NewWriter(&b)
+	for _, name := range slices.Sorted(maps.Keys(parts)) {
+		var part io.Writer
+		var err error
+		if field, filename, ok := strings.Cut(name, "/"); ok {
+			part, err = w.CreateFormFile(field, filename)
+		} else {
+			part, err = w.CreateFormField(name)
+		}
+		if err != nil {
+			return file{}, err
+		}
+		part.Write(parts[name]) // to memory: cannot fail
+	}
+	if err := w.Close(); err != nil {
+		return file{}, err
+	}
+	return file{w.FormDataContentType(), b.Bytes()}, nil
+}
+
+// do sends body (nil, a file, or a value to encode as JSON) and decodes the
 // answer into out (nil, *[]byte or a pointer for JSON).
 func (c client) do(ctx context.Context, method, path string, body, out any) error {
 	var r io.Reader
 	contentType := "application/json"
 	switch b := body.(type) {
 	case nil:
-	case []byte:
-		r, contentType = bytes.NewReader(b), "application/octet-stream"
+	case file:
+		r, contentType = bytes.NewReader(b.content), b.contentType
 	default:
 		text, err := json.Marshal(b)
 		if err != nil {
@@ -57,7 +91,7 @@ func (c client) do(ctx context.Context, method, path string, body, out any) erro
 	if body != nil {
 		req.Header.Set("Content-Type", contentType)
 	}
-	if contentType == "application/octet-stream" && method == http.MethodPut {
+	if method == http.MethodPut && url == path { // to a signed address: Put Blob
 		req.Header.Set("x-ms-blob-type", "BlockBlob")
 	}
 	resp, err := http.DefaultClient.Do(req)

@@ -1,0 +1,161 @@
+// Package samples is a month at a telecom, walked through over HTTP as the
+// people of it would: an author brings a model and publishes it to staging, a
+// deployer approves it into production, an application asks it about one
+// customer, and a batch asks it about a month of them.
+//
+// Run is what `make run` performs. It can be repeated: what is already there
+// is used.
+package samples
+
+import (
+	"context"
+	"embed"
+	"encoding/json"
+	"fmt"
+	"io"
+)
+
+//go:embed churn
+var files embed.FS
+
+// read returns a file of the sample. The files are part of the program.
+func read(name string) []byte {
+	b, err := files.ReadFile("churn/" + name)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+// Workspace is the name of the sample's workspace.
+const Workspace = "telecom"
+
+// Run walks through the sample on the server at base. token gives a token of
+// the person who has a role; out hears what happens.
+func Run(ctx context.Context, base string, token func(role string) (string, error), out io.Writer) error {
+	w := walk{base: base, out: out}
+	for role, c := range map[string]*client{"operator": &w.operator, "author": &w.author, "deployer": &w.deployer} {
+		t, err := token(role)
+		if err != nil {
+			return err
+		}
+		*c = client{base, t}
+	}
+	if err := w.workspace(ctx); err != nil {
+		return err
+	}
+	if err := w.bring(ctx); err != nil {
+		return err
+	}
+	churn, err := w.release(ctx, "churn", "churn.json", customerA(), nil)
+	if err != nil {
+		return err
+	}
+	if err := w.retentionList(ctx, churn); err != nil {
+		return err
+	}
+	if err := w.dirtyFile(ctx, churn); err != nil {
+		return err
+	}
+	tariff, err := w.release(ctx, "tariff", "tariff.json", minutesOfA(), nil)
+	if err != nil {
+		return err
+	}
+	if err := w.otherRate(ctx, tariff); err != nil {
+		return err
+	}
+	w.byHand(churn)
+	return nil
+}
+
+// walk is one walk through the sample.
+type walk struct {
+	base                       string
+	out                        io.Writer
+	operator, author, deployer client
+	ws                         string // id of the workspace
+}
+
+func (w *walk) say(format string, args ...any) { fmt.Fprintf(w.out, format+"\n", args...) }
+
+// published is a service that is in production.
+type published struct {
+	id, name          string
+	staging, default_ endpoint
+}
+
+// endpoint is an address and its key.
+type endpoint struct {
+	id, key string
+}
+
+// execute is the address of RRS.
+func (w *walk) execute(e endpoint) string {
+	return "/workspaces/" + w.ws + "/services/" + e.id + "/execute?api-version=2.0&format=swagger"
+}
+
+// request is an RRS body in the row-object form.
+type request struct {
+	Inputs           map[string][]map[string]any
+	GlobalParameters map[string]string
+}
+
+// answer is what such a request is answered.
+type answer struct {
+	Results map[string][]map[string]*string
+}
+
+// row returns the only row of the answer's only output.
+func (a answer) row() (map[string]*string, error) {
+	for _, rows := range a.Results {
+		if len(a.Results) == 1 && len(rows) == 1 {
+			return rows[0], nil
+		}
+	}
+	return nil, fmt.Errorf("expected one row of one output, got %+v", a.Results)
+}
+
+func (w *walk) score(ctx context.Context, e endpoint, row map[string]any, parameters map[string]string) (map[string]*string, error) {
+	var a answer
+	body := request{map[string][]map[string]any{"input1": {row}}, parameters}
+	if body.GlobalParameters == nil {
+		body.GlobalParameters = map[string]string{}
+	}
+	if err := (client{w.base, e.key}).do(ctx, "POST", w.execute(e), body, &a); err != nil {
+		return nil, err
+	}
+	return a.row()
+}
+
+// customerA is the first customer of May: all 19 features, the four text
+// columns as text.
+func customerA() map[string]any {
+	return map[string]any{
+		"customer_id": "C03334", "state": "HI", "account_length": 101, "area_code": "area_code_510",
+		"international_plan": "no", "voice_mail_plan": "no", "number_vmail_messages": 0,
+		"total_day_minutes": 70.9, "total_day_calls": 123, "total_day_charge": 12.05,
+		"total_eve_minutes": 211.9, "total_eve_calls": 73, "total_eve_charge": 18.01,
+		"total_night_minutes": 236, "total_night_calls": 73, "total_night_charge": 10.62,
+		"total_intl_minutes": 10.6, "total_intl_calls": 3, "total_intl_charge": 2.86,
+		"number_customer_service_calls": 3,
+	}
+}
+
+// minutesOfA is what the tariff asks about customer A.
+func minutesOfA() map[string]any {
+	a := customerA()
+	row := map[string]any{}
+	for _, name := range []string{"customer_id", "total_day_minutes", "total_eve_minutes", "total_night_minutes", "total_intl_minutes"} {
+		row[name] = a[name]
+	}
+	return row
+}
+
+// indent lays JSON out for a reader.
+func indent(v any) string {
+	b, err := json.MarshalIndent(v, "    ", "  ")
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
+}
