@@ -218,3 +218,23 @@ func Equal(got, want string) bool {
 	g, w := sha256.Sum256([]byte(got)), sha256.Sum256([]byte(want))
 	return want != "" && subtle.ConstantTimeCompare(g[:], w[:]) == 1
 }
+
+// Marks are, by entry, a text that tells whether another ring has the same key
+// under that name. It can be stored: nothing can be derived from it.
+func (r *Ring) Marks() map[string]string {
+	marks := make(map[string]string, len(r.entries))
+	for _, e := range r.entries {
+		marks[e.Name] = r.Derive(e.Name, "mark", "", "", "", 0)[:16]
+	}
+	return marks
+}
+
+// Changed is the error to answer with where the ring's entry is not the one
+// whose mark was stored.
+func (r *Ring) Changed(entry string) error {
+	key := []byte(nil)
+	if e := r.find(entry); e != nil {
+		key = e.Key
+	}
+	return fault.New(fault.Unavailable, "ServiceUnavailable", "the setting %s has another master key under the name %q (fingerprint %s) than the one in use: put that one back, or give the new key a new name", r.setting, entry, fingerprint(key))
+}

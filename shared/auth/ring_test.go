@@ -133,6 +133,19 @@ func TestRetirable(t *testing.T) {
 	}
 }
 
+func TestMarks(t *testing.T) {
+	a, b := testRing(t, "k1", "k2").Marks(), testRing(t, "k2", "k1").Marks() // testRing's keys go by position
+	if len(a) != 2 || len(a["k1"]) != 16 || a["k1"] == a["k2"] {
+		t.Errorf("marks %v", a)
+	}
+	if a["k1"] == b["k1"] || a["k2"] == b["k2"] {
+		t.Error("another key has the same mark")
+	}
+	if c := testRing(t, "k1", "k2", "k3").Marks(); c["k1"] != a["k1"] || c["k2"] != a["k2"] {
+		t.Error("a mark changes with the ring around it")
+	}
+}
+
 func TestNextSlot(t *testing.T) {
 	r := testRing(t, "k2", "k1")
 	at := func(s int64) time.Time { return time.Unix(s, 0) }

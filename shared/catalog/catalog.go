@@ -16,6 +16,7 @@
 //	{ws}.datasets       v.{hash}.{number}    one version, never changed; the versions of a name
 //	{ws}.models         n.…  v.…             likewise
 //	{ws}.transforms     n.…  v.…             likewise
+//	ring                {entry}              the mark of a master key, to notice another one under its name
 //
 // {hash} is the SHA-256 of a name that people gave (of issuer and subject, for
 // members): names are free text and keys are not.

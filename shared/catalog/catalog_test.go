@@ -359,6 +359,37 @@ func TestRoleIsCached(t *testing.T) {
 	}
 }
 
+func TestCheckRing(t *testing.T) {
+	s := testStore(t)
+	key := func(name string, b byte) auth.MasterKey {
+		return auth.MasterKey{Name: name, Key: bytes.Repeat([]byte{b, 200}, 32)}
+	}
+	for _, tt := range []struct {
+		name string
+		keys []auth.MasterKey
+		ok   bool
+	}{
+		{"first use", []auth.MasterKey{key("k1", 1)}, true},
+		{"again", []auth.MasterKey{key("k1", 1)}, true},
+		{"a key added in front", []auth.MasterKey{key("k2", 2), key("k1", 1)}, true},
+		{"another order", []auth.MasterKey{key("k1", 1), key("k2", 2)}, true},
+		{"one retired", []auth.MasterKey{key("k2", 2)}, true},
+		{"another key under an old name", []auth.MasterKey{key("k3", 3), key("k1", 9)}, false},
+		{"the right one back", []auth.MasterKey{key("k3", 3), key("k1", 1)}, true},
+	} {
+		r, err := auth.NewRing("PORTICO_TEST_RING", tt.keys...)
+		ok(t, err)
+		err = catalog.New(s.Tables, artifact.New(s.Blobs), r).CheckRing(t.Context())
+		if tt.ok {
+			if err != nil {
+				t.Errorf("%s: %v", tt.name, err)
+			}
+			continue
+		}
+		want(t, err, fault.Unavailable, "ServiceUnavailable", `PORTICO_TEST_RING has another master key under the name "k1"`)
+	}
+}
+
 func TestExperiments(t *testing.T) {
 	c, ws := testCatalog(t)
 	ctx := t.Context()
