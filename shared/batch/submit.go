@@ -101,7 +101,12 @@ func (b *Batch) describe(ctx context.Context, j *job, r *request) error {
 	sec.Inputs = make(map[string]blob.Reference)
 	for i, p := range m.Inputs {
 		s := source{Name: p.Name}
-		if err := b.describeInput(ctx, &s, raw[i], &sec); err != nil {
+		if inline(raw[i]) {
+			err = b.snapshot(ctx, j, &s, p, d.Input(i), raw[i])
+		} else {
+			err = b.describeInput(ctx, &s, raw[i], &sec)
+		}
+		if err != nil {
 			return at(err, p.Name)
 		}
 		j.Inputs = append(j.Inputs, s)
