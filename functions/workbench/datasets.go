@@ -117,7 +117,7 @@ func (f *Function) readDataset(c call) (o datasetOptions, content []byte, filena
 			return o, nil, "", fault.New(fault.BadArgument, "RequestBodyInvalid", "the body names no file").At("file")
 		}
 		content, err := f.bytes(c, "file", in.File)
-		return in.datasetOptions, content, "", err
+		return in.datasetOptions, content, in.File.file(), err
 	}
 	q := c.URL.Query()
 	o.Format, o.Missing = q.Get("format"), q["missing"]

@@ -198,6 +198,9 @@ func (f *Function) readImport(c call) (name string, req *importer.Request, err e
 		return "", nil, err
 	}
 	req = &importer.Request{Name: in.FileName, Binding: in.Binding}
+	if req.Name == "" {
+		req.Name = in.File.file()
+	}
 	for _, s := range []struct {
 		what string
 		from *source

@@ -5,6 +5,7 @@ import (
 	"io"
 	"mime"
 	"mime/multipart"
+	"path"
 	"slices"
 	"strings"
 
@@ -89,10 +90,18 @@ func tooLong() error {
 
 // source names bytes that a JSON request refers to: one of its members is set.
 type source struct {
-	Upload  string `json:"upload,omitempty"`  // id of an upload of the workspace
+	Upload  string `json:"upload,omitempty"`  // an upload of the workspace, {id}/{file}
 	Dataset string `json:"dataset,omitempty"` // name of a dataset
 	Version string `json:"version,omitempty"` // of the dataset; empty = the newest
 	Text    string `json:"text,omitempty"`
+}
+
+// file is the name of the file that a source names; empty where it has none.
+func (s *source) file() string {
+	if s == nil || s.Upload == "" {
+		return ""
+	}
+	return path.Base(s.Upload)
 }
 
 func (s *source) given() bool { return s != nil && *s != (source{}) }
@@ -134,14 +143,26 @@ func (f *Function) sourceBytes(c call, s *source) ([]byte, error) {
 	return []byte(s.Text), nil
 }
 
-// upload reads a blob that the caller wrote through a signed link of the
+// uploadName returns the name of an upload, "{id}/{file}", from what a request
+// calls it: that, or the relative location in the links that the upload was
+// written by.
+func (c call) uploadName(ref string) (name string, ok bool) {
+	if _, after, found := strings.Cut(ref, c.ws+"/uploads/"); found {
+		ref = after
+	}
+	id, file, _ := strings.Cut(ref, "/")
+	return ref, service.ValidID(id) && file != "" && !strings.Contains(file, "/")
+}
+
+// upload reads a file that the caller wrote through a signed link of the
 // workspace.
-func (f *Function) upload(c call, id string) ([]byte, error) {
-	absent := fault.New(fault.BadArgument, "BlobNotFound", "there is no upload %.40q in the workspace, or nothing was written to it", id)
-	if !service.ValidID(id) {
+func (f *Function) upload(c call, ref string) ([]byte, error) {
+	absent := fault.New(fault.BadArgument, "BlobNotFound", "there is no upload %.200q in the workspace, or nothing was written to it", ref)
+	name, ok := c.uploadName(ref)
+	if !ok {
 		return nil, absent
 	}
-	info, r, err := f.blobs.Get(c.Context(), c.ws+"/uploads/"+id, storage.ReadOptions{})
+	info, r, err := f.blobs.Get(c.Context(), c.ws+"/uploads/"+name, storage.ReadOptions{})
 	if fault.Is(err, fault.NotFound) {
 		return nil, absent
 	}
@@ -150,7 +171,7 @@ func (f *Function) upload(c call, id string) ([]byte, error) {
 	}
 	defer r.Close()
 	if info.Size > maxUpload {
-		return nil, fault.New(fault.TooLarge, "", "upload %s has %d bytes: at most %d are allowed", id, info.Size, maxUpload)
+		return nil, fault.New(fault.TooLarge, "", "upload %s has %d bytes: at most %d are allowed", name, info.Size, maxUpload)
 	}
 	body := make([]byte, info.Size)
 	if _, err := io.ReadFull(r, body); err != nil {

@@ -225,6 +225,7 @@ type version struct {
 	Unverified bool
 	Warnings   []string
 	Record     struct {
+		Imported struct{ Name string }
 		Verified bool
 		Features []string
 		Check    *struct{ Rows int }
@@ -287,17 +288,26 @@ func TestImport(t *testing.T) {
 
 	// An .ilearner download imports elsewhere as the same model, by upload.
 	s.do("GET", "/models/churn%20model/versions/latest/file", "", nil, &ilearner)
-	const upload = "000000000000000000000000000000ff"
+	const upload = "000000000000000000000000000000ff/churn.ilearner"
 	if _, err := s.store.Blobs.Put(t.Context(), ws+"/uploads/"+upload, ilearner, nil, storage.Condition{}); err != nil {
 		t.Fatal(err)
 	}
-	req, err := json.Marshal(map[string]any{"name": "copy", "file": map[string]string{"upload": upload}, "check": map[string]string{"text": check}})
+	req, err := json.Marshal(map[string]any{"name": "copy", "file": map[string]string{"upload": "portico/" + ws + "/uploads/" + upload}, "check": map[string]string{"text": check}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var cp version
-	if code := s.do("POST", "/models", "application/json", req, &cp); code != 201 || cp.Digest != v1.Digest || cp.Unverified || cp.Format != "ilearner" {
+	if code := s.do("POST", "/models", "application/json", req, &cp); code != 201 || cp.Digest != v1.Digest || cp.Unverified || cp.Format != "ilearner" || cp.Record.Imported.Name != "churn.ilearner" {
 		t.Errorf("%d, imported copy %+v", code, cp)
+	}
+
+	// A dataset by upload: the format follows from the file's name.
+	if _, err := s.store.Blobs.Put(t.Context(), ws+"/uploads/000000000000000000000000000000fe/a.TSV", []byte("a\tb\n1\t2\n"), nil, storage.Condition{}); err != nil {
+		t.Fatal(err)
+	}
+	var table struct{ Format string }
+	if code := s.do("POST", "/datasets/tabs", "application/json", []byte(`{"file":{"upload":"000000000000000000000000000000fe/a.TSV"}}`), &table); code != 201 || table.Format != "tsv" {
+		t.Errorf("%d, dataset by upload %+v", code, table)
 	}
 
 	// The columns may come from a dataset of the workspace.
@@ -352,7 +362,10 @@ func TestImport(t *testing.T) {
 		{`{"name":"m"}`, "file", "no file"},
 		{`{"name":"m","file":{"upload":"x"}}`, "file", "no upload"},
 		{`{"name":"m","file":{"upload":"00000000000000000000000000000001"}}`, "file", "no upload"},
-		{`{"name":"m","file":{"upload":"../` + other + `"}}`, "file", "no upload"},
+		{`{"name":"m","file":{"upload":"000000000000000000000000000000ff"}}`, "file", "no upload"},
+		{`{"name":"m","file":{"upload":"000000000000000000000000000000ff/other.json"}}`, "file", "no upload"},
+		{`{"name":"m","file":{"upload":"000000000000000000000000000000ff/../000000000000000000000000000000ff/churn.ilearner"}}`, "file", "no upload"},
+		{`{"name":"m","file":{"upload":"portico/` + other + `/uploads/` + upload + `"}}`, "file", "no upload"},
 		{`{"name":"m","file":{"upload":"a","text":"b"}}`, "file", "give one of"},
 		{`{"name":"m","file":{"text":"b"},"check":{"dataset":"none"}}`, "check", `no dataset is called "none"`},
 		{`{"name":"m","files":{}}`, "", "files"},
