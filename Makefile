@@ -53,7 +53,7 @@ azurite: ## install Azurite for the tests of the azure driver; needs Node and np
 	@command -v npm >/dev/null && sh infra/local/azurite.sh || echo "no npm: tests against Azurite are skipped"
 
 size: stage ## size of the handler, per dependency
-	@sh infra/local/size.sh dist/handler
+	@$(GO) run ./infra/local size
 
 clean: ## remove what was built and stored here
 	rm -rf dist $(DATA)

@@ -3,6 +3,7 @@
 //	local run     build, start under the local host, walk through the sample, stay
 //	local stage   build the script root
 //	local token   print a token of the local issuer
+//	local size    print what the built handler is made of
 //
 // Everything it keeps lies in one folder, .data: store, keys, the handler's
 // log. Deleting the folder starts over.
@@ -63,6 +64,11 @@ func command(ctx context.Context, args []string) error {
 			return err
 		}
 		return build(ctx, stage.Options{Repo: *repo, Out: *dist, GOOS: *goos, GOARCH: *goarch})
+	case "size":
+		if err := flags.Parse(args); err != nil {
+			return err
+		}
+		return size(ctx, *repo, filepath.Join(*dist, "handler"), os.Stdout)
 	case "token":
 		role := flags.String("role", "deployer", "who the token is for: reader, author, deployer, owner (members of the sample workspace) or operator")
 		hours := flags.Int("hours", 8, "how long it is valid")
@@ -79,7 +85,7 @@ func command(ctx context.Context, args []string) error {
 		}
 		return err
 	}
-	return fmt.Errorf("there is no command %q: run, stage, token", name)
+	return fmt.Errorf("there is no command %q: run, stage, token, size", name)
 }
 
 // people are the subjects of local tokens: one per role, so that requester and

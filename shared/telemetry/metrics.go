@@ -24,28 +24,19 @@ type Metrics struct {
 }
 
 // NewMetrics returns metrics that are sent through e every interval.
-func NewMetrics(e sdk.Exporter, service string, interval time.Duration) (*Metrics, error) {
+func NewMetrics(e sdk.Exporter, service string, interval time.Duration) *Metrics {
 	res := resource.NewSchemaless(attribute.String("service.name", service))
 	reader := sdk.NewPeriodicReader(e, sdk.WithInterval(interval), sdk.WithTimeout(10*time.Second))
-	return newMetrics(sdk.NewMeterProvider(sdk.WithReader(reader), sdk.WithResource(res)))
-}
-
-func newMetrics(p *sdk.MeterProvider) (*Metrics, error) {
-	m := &Metrics{provider: p}
-	meter := p.Meter("github.com/portico-ml/portico")
-	var first error
+	m := &Metrics{provider: sdk.NewMeterProvider(sdk.WithReader(reader), sdk.WithResource(res))}
+	meter := m.provider.Meter("github.com/portico-ml/portico")
 	counter := func(name, unit, what string) metric.Int64Counter {
 		c, err := meter.Int64Counter(name, metric.WithUnit(unit), metric.WithDescription(what))
-		if first == nil {
-			first = err
-		}
+		must(err)
 		return c
 	}
 	histogram := func(name, what string, buckets []float64) metric.Float64Histogram {
 		h, err := meter.Float64Histogram(name, metric.WithUnit("s"), metric.WithDescription(what), metric.WithExplicitBucketBoundaries(buckets...))
-		if first == nil {
-			first = err
-		}
+		must(err)
 		return h
 	}
 	m.calls = counter(nameCalls, "{call}", "HTTP calls answered")
@@ -56,7 +47,15 @@ func newMetrics(p *sdk.MeterProvider) (*Metrics, error) {
 	m.score = histogram(nameScore, "time in the scoring plan", scoreBuckets)
 	m.deliver = histogram(nameDelivery, "time to handle a delivery", workBuckets)
 	m.queued = histogram(nameQueued, "time a message waited on its queue", workBuckets)
-	return m, first
+	return m
+}
+
+// must: an instrument fails for its name, unit or buckets alone, which are
+// constants of this package.
+func must(err error) {
+	if err != nil {
+		panic("telemetry: " + err.Error())
+	}
 }
 
 // Close sends what is left and stops.

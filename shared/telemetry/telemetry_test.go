@@ -200,10 +200,7 @@ func TestMetricsAreSentAsOTLP(t *testing.T) {
 	}))
 	defer srv.Close()
 	e := NewExporter(srv.Client(), srv.URL+"/", "api-key=k, other = v")
-	m, err := NewMetrics(e, "portico-test", time.Hour)
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := NewMetrics(e, "portico-test", time.Hour)
 	tel := New(Options{Out: io.Discard, Metrics: m})
 	for range 3 {
 		tel.Call(t.Context(), &web.CallInfo{Route: "POST /x", Endpoint: "e1", Status: 200, Rows: 2, Total: 3 * time.Millisecond, Score: 20 * time.Microsecond})

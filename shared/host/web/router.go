@@ -34,21 +34,29 @@ type Options struct {
 // what matches nothing gets a classic error document, a wrong method included,
 // for the Functions host answers 404 there too.
 type Router struct {
-	o      Options
-	mux    http.ServeMux
-	routes []string
+	o         Options
+	mux       http.ServeMux
+	routes    []string
+	otherwise HandlerFunc
 }
 
 // NewRouter returns a Router without routes.
 func NewRouter(o Options) *Router {
 	o.PublicURL = strings.TrimRight(o.PublicURL, "/")
-	rt := &Router{o: o}
+	rt := &Router{o: o, otherwise: nothing}
 	rt.mux.Handle("/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c := w.(*writer)
-		rt.finish(r, c, "", fault.New(fault.NotFound, "", "there is nothing at this address for %s", method(r.Method)))
+		rt.serve(w.(*writer), r, "", rt.otherwise)
 	}))
 	return rt
 }
+
+func nothing(_ http.ResponseWriter, r *http.Request) error {
+	return fault.New(fault.NotFound, "", "there is nothing at this address for %s", method(r.Method))
+}
+
+// Otherwise sets what answers where no pattern matches, instead of the 404. It
+// is to be called before the first request.
+func (rt *Router) Otherwise(h HandlerFunc) { rt.otherwise = h }
 
 // Handle registers h for a pattern like "POST /workspaces/{ws}/services". It
 // panics on a malformed or conflicting pattern, as ServeMux does.
@@ -63,7 +71,7 @@ func (rt *Router) HandleWithin(limit time.Duration, pattern string, h HandlerFun
 	rt.mux.Handle(p.lower, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := w.(*writer)
 		if p.method == http.MethodGet && r.Method == http.MethodHead {
-			rt.finish(r, c, "", fault.New(fault.NotFound, "", "there is nothing at this address for HEAD"))
+			rt.serve(c, r, "", rt.otherwise)
 			return
 		}
 		if orig, ok := r.Context().Value(origKey{}).(*url.URL); ok {
@@ -118,7 +126,7 @@ func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r = r.WithContext(ctx)
 	r.URL = u
 	if unclean(u.EscapedPath()) {
-		rt.finish(r, &c.w, "", fault.New(fault.NotFound, "", "there is nothing at this address"))
+		rt.serve(&c.w, r, "", rt.otherwise)
 		return
 	}
 	rt.mux.ServeHTTP(&c.w, r)

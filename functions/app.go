@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/portico-ml/portico/functions/health"
+	"github.com/portico-ml/portico/functions/home"
+	"github.com/portico-ml/portico/shared/auth"
+	"github.com/portico-ml/portico/shared/config"
+	"github.com/portico-ml/portico/shared/fault"
+	"github.com/portico-ml/portico/shared/guard"
+	"github.com/portico-ml/portico/shared/host/azfunc"
+	"github.com/portico-ml/portico/shared/host/web"
+	"github.com/portico-ml/portico/shared/model/trees"
+	"github.com/portico-ml/portico/shared/registry"
+	"github.com/portico-ml/portico/shared/storage"
+	"github.com/portico-ml/portico/shared/storage/azure"
+	"github.com/portico-ml/portico/shared/storage/sqlite"
+	"github.com/portico-ml/portico/shared/telemetry"
+)
+
+// app is the wired program.
+type app struct {
+	telemetry *telemetry.Telemetry
+	router    *web.Router
+	triggers  map[string]azfunc.Trigger
+
+	registry *registry.Registry // nil where the settings leave nothing to run
+	closers  []func() error
+}
+
+// newApp wires everything. It reads and calls nothing outside the process:
+// storage is opened when it is first used.
+func newApp(cfg config.Config, problems []config.Problem, tel *telemetry.Telemetry) *app {
+	a := &app{telemetry: tel, triggers: map[string]azfunc.Trigger{}}
+	a.router = web.NewRouter(web.Options{
+		Observe:        tel.Call,
+		PublicURL:      cfg.PublicURL,
+		TrustForwarded: cfg.Host != config.Process,
+		CORS:           cfg.CORS,
+	})
+	p := &parts{cfg: cfg, problems: problems}
+	p.open(a)
+	for _, p := range p.problems {
+		tel.Log.Error("a setting cannot be used", "setting", p.Setting, "reason", p.Reason, "fingerprint", p.Fingerprint)
+	}
+	home.New(p.problems).Register(a.router)
+	health.New(p.problems, p.ping(), trees.Path()).Register(a.router)
+	if len(p.problems) > 0 {
+		a.refuse(p.problems[0])
+		return a
+	}
+	a.wire(p)
+	return a
+}
+
+// parts are what the functions are made of, as the settings give them.
+type parts struct {
+	cfg      config.Config
+	problems []config.Problem
+
+	store    *storage.Store
+	ring     *auth.Ring
+	guard    *guard.Dialer
+	verifier *auth.Verifier
+}
+
+// open makes the parts whose settings may turn out to be of no use.
+func (p *parts) open(a *app) {
+	var allow []guard.Network
+	for _, n := range p.cfg.AllowNetworks {
+		allow = append(allow, guard.Network{Prefix: n.Prefix, Port: n.Port})
+	}
+	p.guard = guard.New(guard.Rules{Allow: allow})
+	var keys []auth.MasterKey
+	for _, k := range p.cfg.MasterKeys {
+		keys = append(keys, auth.MasterKey{Name: k.Name, Key: []byte(k.Key.Reveal())})
+	}
+	var err error
+	if len(keys) > 0 {
+		p.ring, err = auth.NewRing("PORTICO_MASTER_KEYS", keys...)
+		p.report("PORTICO_MASTER_KEYS", err)
+	}
+	var issuers []auth.Issuer
+	for _, is := range p.cfg.Issuers {
+		issuers = append(issuers, auth.Issuer{Name: is.Issuer, Audiences: is.Audiences, JWKS: is.JWKS, OperatorRole: is.OperatorRole})
+	}
+	p.verifier, err = auth.NewVerifier(auth.Options{
+		Issuers: issuers, Client: p.guard.Client(), Cloud: p.cfg.Cloud, Listen: p.cfg.Listen,
+	})
+	p.report("PORTICO_ISSUERS", err)
+	switch {
+	case p.cfg.StoreDir != "":
+		s, err := sqlite.Open(p.cfg.StoreDir, sqlite.Options{})
+		if err != nil {
+			p.report("PORTICO_STORE", err)
+			return
+		}
+		p.store = &s.Store
+		a.closers = append(a.closers, s.Close)
+	case p.cfg.Azure.Set():
+		s, err := azure.Open(azure.Settings{
+			ConnectionString: p.cfg.Azure.Connection.Reveal(),
+			AccountName:      p.cfg.Azure.AccountName,
+			BlobServiceURI:   p.cfg.Azure.BlobServiceURI,
+			QueueServiceURI:  p.cfg.Azure.QueueServiceURI,
+			TableServiceURI:  p.cfg.Azure.TableServiceURI,
+			Credential:       p.cfg.Azure.Credential,
+			ClientID:         p.cfg.Azure.ClientID,
+		})
+		if err != nil {
+			p.report("AzureWebJobsStorage", err)
+			return
+		}
+		p.store = &s.Store
+	}
+}
+
+// report notes that a setting cannot be used; the errors of what takes a
+// setting name the rule and never the value.
+func (p *parts) report(setting string, err error) {
+	if err != nil {
+		p.problems = append(p.problems, config.NewProblem(setting, "", "%s", fault.Of(err).Details()[0].Message))
+	}
+}
+
+// ping returns what readiness asks of storage: one point read.
+func (p *parts) ping() func(context.Context) error {
+	if p.store == nil {
+		return nil
+	}
+	return func(ctx context.Context) error {
+		_, err := p.store.Tables.Get(ctx, "catalog", "health", "ping")
+		if fault.Is(err, fault.NotFound) {
+			return nil
+		}
+		return err
+	}
+}
+
+// metrics returns the metrics that the settings ask for; nil for none.
+func metrics(cfg config.Config) *telemetry.Metrics {
+	if cfg.OTLPEndpoint == "" {
+		return nil
+	}
+	// The collector is the operator's choice and not a caller's: it usually
+	// sits on this machine or in a private network.
+	everywhere := []guard.Network{{Prefix: netip.MustParsePrefix("0.0.0.0/0")}, {Prefix: netip.MustParsePrefix("::/0")}}
+	client := guard.New(guard.Rules{Allow: everywhere}).Client()
+	return telemetry.NewMetrics(telemetry.NewExporter(client, cfg.OTLPEndpoint, cfg.OTLPHeaders.Reveal()), cfg.ServiceName, cfg.OTLPInterval)
+}
+
+// refuse answers every call but home and health with the setting to put right.
+func (a *app) refuse(p config.Problem) {
+	a.router.Otherwise(func(http.ResponseWriter, *http.Request) error {
+		return &fault.Error{
+			Kind: fault.Unavailable, Code: "ServiceUnavailable", Target: p.Setting, RetryAfter: 30 * time.Second,
+			Msg: "the service cannot work because of its setting " + p.String(),
+		}
+	})
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/portico-ml/portico/functions/bes"
+	"github.com/portico-ml/portico/functions/beschunk"
+	"github.com/portico-ml/portico/functions/besjob"
+	"github.com/portico-ml/portico/functions/drop"
+	"github.com/portico-ml/portico/functions/manage"
+	runsfunction "github.com/portico-ml/portico/functions/runs"
+	"github.com/portico-ml/portico/functions/sweep"
+	"github.com/portico-ml/portico/functions/workbench"
+	"github.com/portico-ml/portico/shared/artifact"
+	"github.com/portico-ml/portico/shared/batch"
+	"github.com/portico-ml/portico/shared/catalog"
+	"github.com/portico-ml/portico/shared/connect/blob"
+	"github.com/portico-ml/portico/shared/host/azfunc"
+	"github.com/portico-ml/portico/shared/host/event"
+	"github.com/portico-ml/portico/shared/registry"
+	"github.com/portico-ml/portico/shared/runs"
+	"github.com/portico-ml/portico/shared/service"
+)
+
+// wire makes every function out of its parts. Nothing here decides anything;
+// what is passed to whom is all there is to read.
+func (a *app) wire(p *parts) {
+	st, log, cfg := p.store, a.telemetry.Log, p.cfg
+
+	a.registry = registry.New(st, p.ring, registry.Options{
+		AllowSelfApproval: !cfg.FourEyes,
+		AllowUntested:     !cfg.RequireEvidence,
+		CacheBytes:        cfg.CacheBytes,
+		MaxStale:          cfg.StaleFor,
+		Log:               log,
+	})
+	cat := catalog.New(st.Tables, artifact.New(st.Blobs), p.ring)
+	experiments := runs.New(runs.Config{Store: st, Catalog: cat, Log: log})
+	jobs := batch.New(batch.Config{
+		Store: st,
+		Deployment: func(ctx context.Context, ws, digest string) (batch.Deployment, func(), error) {
+			d, release, err := a.registry.Deployment(ctx, ws, digest)
+			if err != nil {
+				return nil, nil, err
+			}
+			return batch.Scored(d), release, nil
+		},
+		Sealer: p.ring,
+		Blobs:  blob.New(blob.Config{Transport: p.guard.Transport()}),
+		Ended:  a.jobEnded,
+		Limits: batch.Limits{
+			Window:      cfg.JobWindow,
+			ChunkBytes:  cfg.ChunkBytes,
+			RecordBytes: int(cfg.RecordBytes),
+			ResultDays:  cfg.ResultDays,
+		},
+		Log: log,
+	})
+
+	bes.New(a.registry, jobs).Register(a.router)
+	manage.New(a.registry, cat, experiments, p.verifier, st).Register(a.router)
+	workbench.New(p.verifier, cat, experiments, st.Blobs).Register(a.router)
+
+	places := event.NewPlaces()
+	queue := func(name string, h event.Handler) { a.triggers[name] = azfunc.Trigger{Kind: azfunc.Queue, Handle: h} }
+	queue("besjob", besjob.New(jobs, places).Handle)
+	queue("beschunk", beschunk.New(jobs, places).Handle)
+	queue("drop", drop.New(a.registry, jobs, places, st.Queues, log).Handle)
+	queue("runs", runsfunction.New(experiments, places, st.Queues, log).Handle)
+	a.triggers["sweep"] = azfunc.Trigger{Kind: azfunc.Timer, Handle: sweep.New(st.Tables, log,
+		sweep.Duty{Name: "jobs", Every: time.Minute, Step: jobs.SweepJobs},
+		sweep.Duty{Name: "runs", Every: time.Minute, Step: func(ctx context.Context, _ string) (string, error) {
+			_, err := experiments.Rescue(ctx)
+			return "", err
+		}},
+		sweep.Duty{Name: "registry", Every: 5 * time.Minute, Step: a.registry.Sweep},
+		sweep.Poison(st, log, "besjob", "beschunk", "drop", "runs", "notify"),
+	).Handle}
+}
+
+// jobEnded counts a job to its endpoint's usage.
+func (a *app) jobEnded(s batch.Summary) {
+	a.registry.Count(&registry.Target{Endpoint: service.Endpoint{ID: s.Endpoint, Digest: s.Digest}}, registry.Call{
+		Failed: s.Failed, Batch: true, Rows: int(s.Rows),
+		Missing: int(s.MissingCells), UnknownLevels: int(s.UnknownLevels),
+	})
+}
+
+// flush writes what is counted in memory.
+func (a *app) flush(ctx context.Context) {
+	if a.registry == nil {
+		return
+	}
+	if err := a.registry.Flush(ctx); err != nil {
+		a.telemetry.Log.WarnContext(ctx, "usage not written", "error", err)
+	}
+}
+
+// close ends what newApp began.
+func (a *app) close(ctx context.Context) {
+	a.flush(ctx)
+	for _, c := range a.closers {
+		if err := c(); err != nil {
+			a.telemetry.Log.WarnContext(ctx, "not closed", "error", err)
+		}
+	}
+}
