@@ -284,11 +284,11 @@ func trim(d Deployment) Deployment {
 	size := 0
 	for i, m := range d.Models {
 		var b bytes.Buffer
-		if json.Compact(&b, m.Metrics) == nil && size+b.Len() <= most {
+		if json.Compact(&b, m.Record) == nil && size+b.Len() <= most {
 			size += b.Len()
-			m.Metrics = b.Bytes()
+			m.Record = b.Bytes()
 		} else {
-			m.Metrics = nil
+			m.Record = nil
 		}
 		ms[i] = m
 	}

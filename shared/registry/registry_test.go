@@ -89,7 +89,7 @@ func manifest(t testing.TB, salt string, columns ...frame.Field) []byte {
 func publication(t testing.TB, salt string) Publication {
 	return Publication{
 		ExperimentID: testExp, RunID: service.NewID(), Name: "Churn", Ran: author.who(), Manifest: manifest(t, salt),
-		Models: []ModelUse{{Name: "churn model", Version: 3, Digest: "d", Verified: true, Metrics: json.RawMessage(`{"auc":0.93}`)}},
+		Models: []ModelUse{{Name: "churn model", Version: 3, Digest: "d", Verified: true, Record: json.RawMessage(`{"auc":0.93}`)}},
 	}
 }
 
@@ -187,7 +187,7 @@ func TestLifecycle(t *testing.T) {
 	if p.State != service.Requested || p.Kind != Add || p.Number != 1 || p.Evidence.First == nil || p.Difference.Verdict != Same {
 		t.Fatalf("promotion %+v", p)
 	}
-	if p.Deployment.Published.ID != author.ID || len(p.Deployment.Models) != 1 || string(p.Deployment.Models[0].Metrics) != `{"auc":0.93}` {
+	if p.Deployment.Published.ID != author.ID || len(p.Deployment.Models) != 1 || string(p.Deployment.Models[0].Record) != `{"auc":0.93}` {
 		t.Fatalf("what the deployer has to know: %+v", p.Deployment)
 	}
 	if e := endpoint(t, r, svc, service.Default); e.Digest != "" {
@@ -668,7 +668,7 @@ func TestRoots(t *testing.T) {
 
 func TestActIDsFall(t *testing.T) {
 	now := time.Now()
-	a, b := newActID(now), newActID(now.Add(time.Millisecond))
+	a, b := newActID(now), newActID(now)
 	if a <= b || !service.ValidID(a) {
 		t.Fatalf("%s then %s", a, b)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/portico-ml/portico/shared/artifact"
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/model"
+	"github.com/portico-ml/portico/shared/scoring"
 	"github.com/portico-ml/portico/shared/service"
 )
 
@@ -46,14 +47,14 @@ func (r *Registry) ReplaceResources(ctx context.Context, ws, svc, name string, b
 	base := e.Digest
 	parts := make(map[string][]byte, len(rs))
 	for _, res := range rs {
-		scoring, _, err := model.Split(res.File)
+		part, _, err := model.Split(res.File)
 		if err != nil {
 			return nil, nil, at(err, res.Name)
 		}
 		if _, twice := parts[res.Name]; twice {
 			return nil, nil, fault.New(fault.BadArgument, "BadParameterValue", "resource %q is named twice", cut(res.Name)).At("Resources")
 		}
-		parts[res.Name] = scoring
+		parts[res.Name] = part
 	}
 	d, err := r.deriveFrom(ctx, ws, svc, base, parts)
 	if err != nil {
@@ -147,17 +148,17 @@ func (r *Registry) deriveFrom(ctx context.Context, ws, svc, base string, parts m
 		replaced = map[string]string{}
 	}
 	models := slices.Clone(record.Models)
-	for name, scoring := range parts {
+	for name, part := range parts {
 		i := slices.IndexFunc(m.Assets, func(a service.Asset) bool {
 			return a.Resource == name && a.Kind == service.TrainedModel
 		})
 		if i < 0 {
 			return d, noResource(m, name)
 		}
-		if err := r.fits(ctx, ws, &m.Assets[i], scoring); err != nil {
+		if err := r.fits(ctx, ws, &m.Assets[i], part); err != nil {
 			return d, err
 		}
-		digest, err := r.artifacts.Put(ctx, ws, scoring)
+		digest, err := r.artifacts.Put(ctx, ws, part)
 		if err != nil {
 			return d, fault.Wrap(err, fault.Unavailable, "store resource")
 		}
@@ -167,9 +168,8 @@ func (r *Registry) deriveFrom(ctx context.Context, ws, svc, base string, parts m
 		models = slices.DeleteFunc(models, func(u ModelUse) bool { return u.Digest == old })
 		models = append(models, ModelUse{Asset: m.Assets[i].Name, Name: name, Digest: digest})
 	}
-	// What the old model answered to the sample rows says nothing of the new.
-	for i := range m.Samples {
-		m.Samples[i].Answer = nil
+	if err := r.answer(ctx, ws, m); err != nil {
+		return d, err
 	}
 	manifest, err := encodeManifest(m)
 	if err != nil {
@@ -192,9 +192,32 @@ func (r *Registry) deriveFrom(ctx context.Context, ws, svc, base string, parts m
 	}), nil
 }
 
-// fits reports why scoring cannot take the place of the asset's model.
-func (r *Registry) fits(ctx context.Context, ws string, a *service.Asset, scoring []byte) error {
-	next, err := model.Open(scoring)
+// answer records what m, whose assets have changed, answers to its samples.
+func (r *Registry) answer(ctx context.Context, ws string, m *service.Manifest) error {
+	if len(m.Samples) == 0 {
+		return nil
+	}
+	body, err := encodeManifest(m)
+	if err != nil {
+		return err
+	}
+	d, err := scoring.Load(ctx, artifact.Digest(body), body, func(ctx context.Context, digest string) ([]byte, error) {
+		return r.artifacts.Get(ctx, ws, digest)
+	})
+	if err != nil {
+		return err
+	}
+	for i := range m.Samples {
+		if m.Samples[i].Answer, err = d.Answer(ctx, m.Samples[i].Request); err != nil {
+			return fault.Wrap(err, fault.Package, "score the sample rows")
+		}
+	}
+	return nil
+}
+
+// fits reports why the model of part cannot take the place of the asset's model.
+func (r *Registry) fits(ctx context.Context, ws string, a *service.Asset, part []byte) error {
+	next, err := model.Open(part)
 	if err != nil {
 		return at(err, a.Resource)
 	}

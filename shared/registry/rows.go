@@ -3,9 +3,11 @@ package registry
 import (
 	"context"
 	"crypto/rand"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/portico-ml/portico/shared/auth"
@@ -33,18 +35,25 @@ const (
 	lastSeq         int64 = 9999999999
 )
 
-// newActID returns the id of an act: 12 hex digits that fall as time rises,
-// then 20 random ones. Newest sorts first, because every reader of audits and
-// notifications starts there.
+// newActID returns the id of an act: 16 hex digits that fall as time rises, and
+// fall always within a process, then 16 random ones. Newest sorts first,
+// because every reader of audits and notifications starts there.
 func newActID(now time.Time) string {
-	var b [16]byte
-	rand.Read(b[6:])
-	t := uint64(1)<<48 - 1 - uint64(now.UnixMilli())
-	for i := range 6 {
-		b[i] = byte(t >> (40 - 8*i))
+	t := now.UnixMicro()
+	for {
+		last := lastAct.Load()
+		t = max(t, last+1)
+		if lastAct.CompareAndSwap(last, t) {
+			break
+		}
 	}
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[:], ^uint64(t))
+	rand.Read(b[8:])
 	return hex.EncodeToString(b[:])
 }
+
+var lastAct atomic.Int64
 
 // Who is an identity as it is recorded.
 type Who struct {
@@ -183,7 +192,7 @@ type ModelUse struct {
 	Digest   string          `json:"digest"`
 	Newer    int             `json:"newerVersion,omitempty"` // a later version that exists; 0 = none
 	Verified bool            `json:"verified"`
-	Metrics  json.RawMessage `json:"metrics,omitempty"`
+	Record   json.RawMessage `json:"record,omitempty"` // metrics and provenance, as saved with it
 }
 
 // Promotion is the request to put a deployment into production, what a
@@ -311,12 +320,12 @@ func (p *Promotion) props() (storage.Props, error) {
 			q.Difference.More += n - n/2
 			q.Difference.Changes = q.Difference.Changes[:n/2]
 		case len(q.Deployment.Models) > 0:
-			// Metrics of many models: the names and digests remain.
+			// Records of many models: the names and digests remain.
 			ms := make([]ModelUse, len(q.Deployment.Models))
 			stripped := false
 			for i, m := range q.Deployment.Models {
-				stripped = stripped || m.Metrics != nil
-				m.Metrics = nil
+				stripped = stripped || m.Record != nil
+				m.Record = nil
 				ms[i] = m
 			}
 			if !stripped {

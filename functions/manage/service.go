@@ -1,0 +1,259 @@
+package manage
+
+import (
+	"cmp"
+	"net/http"
+	"time"
+
+	"github.com/portico-ml/portico/shared/fault"
+	"github.com/portico-ml/portico/shared/host/web"
+	"github.com/portico-ml/portico/shared/registry"
+	"github.com/portico-ml/portico/shared/runs"
+	"github.com/portico-ml/portico/shared/service"
+)
+
+// serviceView is a web service as this API shows it.
+type serviceView struct {
+	ID               string       `json:"id"`
+	Name             string       `json:"name"`
+	Description      string       `json:"description"`
+	WorkspaceID      string       `json:"workspaceId"`
+	ExperimentID     string       `json:"experimentId"`
+	CreatedAt        time.Time    `json:"createdAt"`
+	CreatedBy        registry.Who `json:"createdBy"`
+	EndpointCount    int          `json:"endpointCount"`
+	PendingPromotion int64        `json:"pendingPromotion,omitempty"`
+}
+
+func viewService(s *registry.Service) serviceView {
+	return serviceView{
+		ID: s.ID, Name: s.Name, Description: s.Description, WorkspaceID: s.Workspace, ExperimentID: s.ExperimentID,
+		CreatedAt: s.Created, CreatedBy: s.Creator, EndpointCount: s.Endpoints, PendingPromotion: s.Pending,
+	}
+}
+
+// endpointView is an endpoint as this API shows it, without its keys.
+type endpointView struct {
+	ID        string           `json:"id"`
+	Name      string           `json:"name"`
+	Digest    string           `json:"digest"`   // "" = nothing yet
+	Position  int64            `json:"position"` // in its history
+	Settings  service.Settings `json:"settings"`
+	CreatedAt time.Time        `json:"createdAt"`
+	UpdatedAt time.Time        `json:"updatedAt"`
+	API       string           `json:"apiLocation"`
+	Help      string           `json:"helpLocation"`
+}
+
+func viewEndpoint(r *http.Request, e *service.Endpoint) endpointView {
+	base := web.BaseURL(r)
+	return endpointView{
+		ID: e.ID, Name: e.Name, Digest: e.Digest, Position: e.Position, Settings: e.Settings, CreatedAt: e.Created, UpdatedAt: e.Updated,
+		API:  base + "/workspaces/" + e.Workspace + "/services/" + e.ID,
+		Help: base + "/apihelp/workspaces/" + e.Workspace + "/webservices/" + e.Service + "/endpoints/" + e.ID,
+	}
+}
+
+func (f *Function) services(w http.ResponseWriter, r *http.Request) error {
+	ws, by, err := f.member(r)
+	if err != nil {
+		return err
+	}
+	all, err := f.registry.Services(r.Context(), ws, by)
+	if err != nil {
+		return err
+	}
+	views := make([]serviceView, len(all))
+	for i := range all {
+		views[i] = viewService(&all[i])
+	}
+	return web.JSON(w, http.StatusOK, views)
+}
+
+// publish takes the last successful run of an experiment to staging.
+func (f *Function) publish(w http.ResponseWriter, r *http.Request) error {
+	ws, by, err := f.member(r)
+	if err != nil {
+		return err
+	}
+	if err := by.May(registry.ActPublish, service.Endpoint{Name: service.Staging}); err != nil {
+		return err // before anything is read of the experiment
+	}
+	var body struct {
+		ExperimentID     string  `json:"experimentId"`
+		Name             string  `json:"name"`
+		Description      *string `json:"description"`
+		RequestPromotion bool    `json:"requestPromotion"`
+		Note             string  `json:"note"`
+	}
+	if err := web.ReadJSON(r, &body, maxBody); err != nil {
+		return err
+	}
+	if !service.ValidID(body.ExperimentID) {
+		return fault.New(fault.BadArgument, "BadParameterValue", "experimentId: 32 lower-case hex digits are needed").At("experimentId")
+	}
+	d, err := f.publisher.Deployable(r.Context(), ws, body.ExperimentID)
+	if err != nil {
+		return err
+	}
+	p := registry.Publication{
+		ExperimentID: d.ExperimentID, RunID: d.RunID, Ran: registry.Who{ID: d.RunBy}, Name: body.Name, Description: body.Description,
+		Manifest: d.Manifest, Warnings: d.Warnings,
+	}
+	if p.Models, err = f.models(r, ws, d.Models); err != nil {
+		return err
+	}
+	if body.RequestPromotion {
+		p.Request = &body.Note
+	}
+	if p.Name == "" {
+		// The first publication takes the experiment's name; later ones keep
+		// the service's.
+		if _, err := f.registry.ServiceOfExperiment(r.Context(), ws, d.ExperimentID); fault.Is(err, fault.NotFound) {
+			p.Name = d.Name
+		} else if err != nil {
+			return err
+		}
+	}
+	out, err := f.registry.Publish(r.Context(), ws, by, p)
+	if err != nil {
+		return err
+	}
+	web.Call(r).Service, web.Call(r).Deployment = out.Service.ID, out.Digest
+	status := http.StatusOK
+	if out.Created {
+		status = http.StatusCreated
+	}
+	if out.Warnings == nil {
+		out.Warnings = []string{}
+	}
+	return web.JSON(w, status, struct {
+		ServiceID string              `json:"serviceId"`
+		Name      string              `json:"name"`
+		Digest    string              `json:"digest"`
+		Created   bool                `json:"created"`
+		Moved     bool                `json:"moved"`
+		Staging   endpointView        `json:"staging"`
+		Default   endpointView        `json:"default"`
+		Warnings  []string            `json:"warnings"`
+		Promotion *registry.Promotion `json:"promotion,omitempty"`
+	}{out.Service.ID, out.Service.Name, out.Digest, out.Created, out.Moved, viewEndpoint(r, &out.Staging), viewEndpoint(r, &out.Default), out.Warnings, out.Promotion})
+}
+
+// models adds to the models of a deployment what was recorded with each.
+func (f *Function) models(r *http.Request, ws string, ms []runs.Model) ([]registry.ModelUse, error) {
+	var out []registry.ModelUse
+	for _, m := range ms {
+		u := registry.ModelUse{Asset: m.Asset, Name: m.Name, Version: m.Version, Digest: m.Digest, Newer: m.Newer, Verified: m.Verified}
+		v, err := f.catalog.Saved(r.Context(), ws, m.Kind, m.Name, m.Version)
+		if err == nil && v.Record != "" {
+			u.Record, err = f.catalog.Artifact(r.Context(), ws, v.Record)
+		}
+		if err != nil && !fault.Is(err, fault.NotFound) { // deleted since the run
+			return nil, err
+		}
+		out = append(out, u)
+	}
+	return out, nil
+}
+
+func (f *Function) service(w http.ResponseWriter, r *http.Request) error {
+	ws, svc, by, err := f.onService(r)
+	if err != nil {
+		return err
+	}
+	s, err := f.registry.Service(r.Context(), ws, svc, by)
+	if err != nil {
+		return err
+	}
+	return web.JSON(w, http.StatusOK, viewService(s))
+}
+
+func (f *Function) patchService(w http.ResponseWriter, r *http.Request) error {
+	ws, svc, by, err := f.onService(r)
+	if err != nil {
+		return err
+	}
+	var body registry.ServiceChange
+	if err := web.ReadJSON(r, &body, maxBody); err != nil {
+		return err
+	}
+	s, err := f.registry.ChangeService(r.Context(), ws, svc, by, body)
+	if err != nil {
+		return err
+	}
+	return web.JSON(w, http.StatusOK, viewService(s))
+}
+
+func (f *Function) deleteService(w http.ResponseWriter, r *http.Request) error {
+	ws, svc, by, err := f.onService(r)
+	if err != nil {
+		return err
+	}
+	if err := f.registry.DeleteService(r.Context(), ws, svc, by); err != nil {
+		return err
+	}
+	return web.NoContent(w)
+}
+
+// portView is a port of a deployment with its columns.
+type portView struct {
+	Name    string           `json:"name"`
+	Kind    service.PortKind `json:"kind"`
+	Columns any              `json:"columns,omitempty"`
+}
+
+func viewPorts(ports []service.Port) []portView {
+	out := make([]portView, len(ports))
+	for i, p := range ports {
+		out[i] = portView{Name: p.Name, Kind: cmp.Or(p.Kind, service.Dataset)}
+		if p.Schema != nil {
+			out[i].Columns = p.Schema
+		}
+	}
+	return out
+}
+
+func (f *Function) deployment(w http.ResponseWriter, r *http.Request) error {
+	ws, svc, by, err := f.onService(r)
+	if err != nil {
+		return err
+	}
+	d, err := f.registry.DeploymentRecord(r.Context(), ws, svc, r.PathValue("digest"), by)
+	if err != nil {
+		return err
+	}
+	m, err := f.registry.Manifest(r.Context(), ws, d.Digest)
+	if err != nil {
+		return err
+	}
+	resources := []string{}
+	for _, a := range registry.Resources(m) {
+		resources = append(resources, a.Resource)
+	}
+	return web.JSON(w, http.StatusOK, struct {
+		*registry.Deployment
+		Inputs     []portView          `json:"inputs"`
+		Outputs    []portView          `json:"outputs"`
+		Parameters []service.Parameter `json:"parameters,omitempty"`
+		Resources  []string            `json:"resources"`
+		Whole      bool                `json:"whole,omitempty"`
+		BatchOnly  bool                `json:"batchOnly,omitempty"`
+	}{d, viewPorts(m.Inputs), viewPorts(m.Outputs), m.Parameters, resources, m.Whole, m.BatchOnly})
+}
+
+func (f *Function) audit(w http.ResponseWriter, r *http.Request) error {
+	ws, svc, by, err := f.onService(r)
+	if err != nil {
+		return err
+	}
+	before, limit, err := page(r)
+	if err != nil {
+		return err
+	}
+	events, err := f.registry.Audit(r.Context(), ws, svc, by, before, limit)
+	if err != nil {
+		return err
+	}
+	return web.JSON(w, http.StatusOK, events)
+}

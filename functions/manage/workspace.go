@@ -1,0 +1,336 @@
+package manage
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/portico-ml/portico/shared/auth"
+	"github.com/portico-ml/portico/shared/catalog"
+	"github.com/portico-ml/portico/shared/fault"
+	"github.com/portico-ml/portico/shared/host/web"
+	"github.com/portico-ml/portico/shared/registry"
+	"github.com/portico-ml/portico/shared/service"
+	"github.com/portico-ml/portico/shared/storage"
+)
+
+func (f *Function) workspaces(w http.ResponseWriter, r *http.Request) error {
+	id, err := f.caller(r)
+	if err != nil {
+		return err
+	}
+	all, err := f.catalog.Workspaces(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	if all == nil {
+		all = []*catalog.Workspace{}
+	}
+	return web.JSON(w, http.StatusOK, all)
+}
+
+func (f *Function) workspace(w http.ResponseWriter, r *http.Request) error {
+	ws, id, err := f.atLeast(r, auth.Reader)
+	if err != nil {
+		return err
+	}
+	work, err := f.catalog.Workspace(r.Context(), ws)
+	if err != nil {
+		return err
+	}
+	role, err := f.catalog.Role(r.Context(), ws, id)
+	if err != nil {
+		return err
+	}
+	return web.JSON(w, http.StatusOK, struct {
+		*catalog.Workspace
+		YourRole auth.Role `json:"yourRole"`
+	}{work, role})
+}
+
+// putWorkspace makes a workspace, or changes what it says of itself.
+func (f *Function) putWorkspace(w http.ResponseWriter, r *http.Request) error {
+	id, err := f.caller(r)
+	if err != nil {
+		return err
+	}
+	ws := r.PathValue("ws")
+	web.Call(r).Workspace = ws
+	var body struct {
+		Name        *string          `json:"name"`
+		Description *string          `json:"description"`
+		Region      *string          `json:"region"`
+		Members     []catalog.Member `json:"members"`
+	}
+	if err := web.ReadJSON(r, &body, maxBody); err != nil {
+		return err
+	}
+	role, err := f.catalog.Role(r.Context(), ws, id)
+	if err == nil {
+		switch {
+		case role == auth.None && !id.Operator:
+			return noWorkspace()
+		case role < auth.Owner && !id.Operator:
+			return fault.New(fault.Forbidden, "RoleRequired", "this needs the role %s in the workspace; you have %s", auth.Owner, role)
+		case body.Members != nil:
+			return fault.New(fault.Conflict, "WorkspaceExists", "workspace %s exists already: its members are changed one by one", ws).At("members")
+		}
+		work, err := f.catalog.ChangeWorkspace(r.Context(), ws, catalog.WorkspaceChange{Name: body.Name, Description: body.Description, Region: body.Region})
+		if err != nil {
+			return err
+		}
+		return web.JSON(w, http.StatusOK, work)
+	}
+	if !fault.Is(err, fault.NotFound) {
+		return err
+	}
+	if !id.Operator {
+		return noWorkspace() // operators make them; to others absence and no role look the same
+	}
+	n := catalog.NewWorkspace{ID: ws, Members: body.Members}
+	for _, t := range []struct{ dst, src *string }{{&n.Name, body.Name}, {&n.Description, body.Description}, {&n.Region, body.Region}} {
+		if t.src != nil {
+			*t.dst = *t.src
+		}
+	}
+	work, err := f.catalog.CreateWorkspace(r.Context(), n, id)
+	if err != nil {
+		return err
+	}
+	return web.JSON(w, http.StatusCreated, work)
+}
+
+func (f *Function) members(w http.ResponseWriter, r *http.Request) error {
+	ws, _, err := f.atLeast(r, auth.Reader)
+	if err != nil {
+		return err
+	}
+	return f.answerMembers(w, r, ws)
+}
+
+func (f *Function) answerMembers(w http.ResponseWriter, r *http.Request, ws string) error {
+	all, err := f.catalog.Members(r.Context(), ws)
+	if err != nil {
+		return err
+	}
+	return web.JSON(w, http.StatusOK, all)
+}
+
+func (f *Function) putMember(w http.ResponseWriter, r *http.Request) error {
+	ws, id, err := f.atLeast(r, auth.Owner)
+	if err != nil {
+		return err
+	}
+	var body struct {
+		Kind   catalog.MemberKind `json:"kind"`
+		Issuer string             `json:"issuer"`
+		Value  string             `json:"value"`
+		Name   string             `json:"name"`
+		Role   auth.Role          `json:"role"`
+	}
+	if err := web.ReadJSON(r, &body, maxBody); err != nil {
+		return err
+	}
+	if body.Kind == "" {
+		body.Kind = catalog.Person
+	}
+	m := catalog.Member{Kind: body.Kind, Issuer: body.Issuer, Value: body.Value, Name: body.Name, Role: body.Role}
+	if err := f.catalog.SetMember(r.Context(), ws, m, id); err != nil {
+		return err
+	}
+	return f.answerMembers(w, r, ws)
+}
+
+func (f *Function) deleteMember(w http.ResponseWriter, r *http.Request) error {
+	ws, _, err := f.atLeast(r, auth.Owner)
+	if err != nil {
+		return err
+	}
+	q := r.URL.Query()
+	kind := catalog.MemberKind(q.Get("kind"))
+	if kind == "" {
+		kind = catalog.Person
+	}
+	if err := f.catalog.RemoveMember(r.Context(), ws, kind, q.Get("issuer"), q.Get("value")); err != nil {
+		return err
+	}
+	return f.answerMembers(w, r, ws)
+}
+
+type tokens struct {
+	Primary   string `json:"primary"`
+	Secondary string `json:"secondary"`
+}
+
+// tokens shows the workspace's tokens to those who can do as much without.
+func (f *Function) tokens(w http.ResponseWriter, r *http.Request) error {
+	ws, by, err := f.member(r)
+	if err != nil {
+		return err
+	}
+	if by.Role < auth.Author {
+		return fault.New(fault.Forbidden, "RoleRequired", "the workspace's tokens are for authors; you have %s", by.Role)
+	}
+	return f.answerTokens(w, r, ws)
+}
+
+func (f *Function) answerTokens(w http.ResponseWriter, r *http.Request, ws string) error {
+	p, s, err := f.catalog.Tokens(r.Context(), ws)
+	if err != nil {
+		return err
+	}
+	return web.JSON(w, http.StatusOK, tokens{p, s})
+}
+
+func (f *Function) regenerateToken(w http.ResponseWriter, r *http.Request) error {
+	ws, _, err := f.atLeast(r, auth.Owner)
+	if err != nil {
+		return err
+	}
+	if _, err := f.catalog.RegenerateToken(r.Context(), ws, r.PathValue("slot")); err != nil {
+		return err
+	}
+	return f.answerTokens(w, r, ws)
+}
+
+func (f *Function) notifications(w http.ResponseWriter, r *http.Request) error {
+	ws, by, err := f.member(r)
+	if err != nil {
+		return err
+	}
+	before, limit, err := page(r)
+	if err != nil {
+		return err
+	}
+	news, err := f.registry.Notifications(r.Context(), ws, by, before, limit)
+	if err != nil {
+		return err
+	}
+	return web.JSON(w, http.StatusOK, news)
+}
+
+func (f *Function) seen(w http.ResponseWriter, r *http.Request) error {
+	ws, by, err := f.member(r)
+	if err != nil {
+		return err
+	}
+	var body struct {
+		ID string `json:"id"`
+	}
+	if err := web.ReadJSON(r, &body, maxBody); err != nil {
+		return err
+	}
+	if err := f.registry.MarkSeen(r.Context(), ws, by, body.ID); err != nil {
+		return err
+	}
+	return web.NoContent(w)
+}
+
+func (f *Function) webhook(w http.ResponseWriter, r *http.Request) error {
+	ws, by, err := f.member(r)
+	if err != nil {
+		return err
+	}
+	hook, err := f.registry.Webhook(r.Context(), ws, by)
+	if err != nil {
+		return err
+	}
+	return web.JSON(w, http.StatusOK, hook)
+}
+
+func (f *Function) putWebhook(w http.ResponseWriter, r *http.Request) error {
+	ws, by, err := f.member(r)
+	if err != nil {
+		return err
+	}
+	var body registry.WebhookChange
+	if err := web.ReadJSON(r, &body, maxBody); err != nil {
+		return err
+	}
+	hook, err := f.registry.SetWebhook(r.Context(), ws, by, body)
+	if err != nil {
+		return err
+	}
+	return web.JSON(w, http.StatusOK, hook)
+}
+
+func (f *Function) deleteWebhook(w http.ResponseWriter, r *http.Request) error {
+	ws, by, err := f.member(r)
+	if err != nil {
+		return err
+	}
+	if _, err := f.registry.SetWebhook(r.Context(), ws, by, registry.WebhookChange{}); err != nil {
+		return err
+	}
+	return web.NoContent(w)
+}
+
+// How long the links of an upload work.
+const (
+	writeFor = time.Hour
+	readFor  = 24 * time.Hour
+)
+
+// link is a signed link, whole and as the blob reference of a BES request.
+type link struct {
+	URL              string    `json:"url"`
+	BaseLocation     string    `json:"baseLocation"`
+	RelativeLocation string    `json:"relativeLocation"`
+	SasBlobToken     string    `json:"sasBlobToken"`
+	Expires          time.Time `json:"expires"`
+}
+
+func viewLink(u storage.SignedURL, until time.Time) link {
+	return link{u.String(), u.Base, u.Path, u.Query, until}
+}
+
+// upload hands out a link to write a file to (Put Blob, or blocks), and one to
+// read it, for a job's input.
+func (f *Function) upload(w http.ResponseWriter, r *http.Request) error {
+	ws, by, err := f.member(r)
+	if err != nil {
+		return err
+	}
+	if by.Role < auth.Author {
+		return fault.New(fault.Forbidden, "RoleRequired", "uploads are for authors; you have %s", by.Role)
+	}
+	var body struct {
+		Name string `json:"name"`
+	}
+	if err := readBody(r, &body); err != nil {
+		return err
+	}
+	if body.Name == "" {
+		body.Name = "data"
+	}
+	if !fileName(body.Name) {
+		return badFileName(body.Name)
+	}
+	key := ws + "/uploads/" + service.NewID() + "/" + body.Name
+	now := time.Now().UTC()
+	write, err := f.store.Blobs.SignWrite(r.Context(), key, now.Add(writeFor))
+	if err != nil {
+		return err
+	}
+	read, err := f.store.Blobs.SignRead(r.Context(), key, now.Add(readFor))
+	if err != nil {
+		return err
+	}
+	return web.JSON(w, http.StatusCreated, map[string]link{
+		"write": viewLink(write, now.Add(writeFor)),
+		"read":  viewLink(read, now.Add(readFor)),
+	})
+}
+
+func badFileName(name string) error {
+	return fault.New(fault.BadArgument, "BadParameterValue", "file name %.64q: 1 to 128 letters, digits, dots, dashes and underscores, neither first nor last a dot", name).At("name")
+}
+
+func fileName(s string) bool {
+	if s == "" || len(s) > 128 || strings.HasPrefix(s, ".") || strings.HasSuffix(s, ".") {
+		return false
+	}
+	return !strings.ContainsFunc(s, func(c rune) bool {
+		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '.' && c != '-' && c != '_'
+	})
+}
