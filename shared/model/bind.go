@@ -1,6 +1,8 @@
 package model
 
 import (
+	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/portico-ml/portico/shared/fault"
@@ -9,13 +11,12 @@ import (
 
 // column is a request column and the features made from it.
 type column struct {
-	name    string
-	typ     frame.Type
-	levels  []string // nil where only its number is read
-	numbers []target
-	codes   []target
-	maps    []target
-	// indicators of level i: which[ends[i-1]:ends[i]]
+	name       string
+	typ        frame.Type
+	levels     []string // nil where only its number is read
+	numbers    []target
+	codes      []target
+	maps       []target
 	indicators []indicator
 }
 
@@ -51,8 +52,11 @@ func groupColumns(features []Feature) ([]column, error) {
 		if c.typ != f.Type {
 			return nil, broken("column %q is read as %s and as %s", f.Column, c.typ, f.Type)
 		}
-		if c.levels == nil {
+		switch {
+		case c.levels == nil:
 			c.levels = f.Levels
+		case f.Levels != nil && !slices.Equal(f.Levels, c.levels):
+			return nil, broken("column %q has levels %s for feature %q, and others for another", f.Column, brief(f.Levels), f.Name)
 		}
 	}
 	if err := collectLevels(features, columns, byName); err != nil {
@@ -64,6 +68,14 @@ func groupColumns(features []Feature) ([]column, error) {
 		}
 	}
 	return columns, nil
+}
+
+// brief prints the first few of a list.
+func brief(levels []string) string {
+	if len(levels) > 5 {
+		return fmt.Sprintf("%q and %d more", levels[:5], len(levels)-5)
+	}
+	return fmt.Sprintf("%q", levels)
 }
 
 // collectLevels takes the levels of columns that list none from their

@@ -89,6 +89,42 @@ func TestSchemaFrom(t *testing.T) {
 	}
 }
 
+// TestFileAlone imports a model whose file knows its features, types and
+// levels: only the label is left to say.
+func TestFileAlone(t *testing.T) {
+	r, err := Import(Request{File: read(t, churn+"churn_native.json"), Binding: []byte(`{"label": {"classes": [false, true]}, "kind": "two-class"}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	requires := frame.Schema(r.Model.Requires())
+	if f := requires[requires.Index("account_length")]; f.Type != frame.Int64 {
+		t.Errorf("account_length is %s", f.Type)
+	}
+	if f := requires[requires.Index("voice_mail_plan")]; f.Type != frame.String || len(f.Levels) != 2 {
+		t.Errorf("voice_mail_plan is %+v", f)
+	}
+	if l := r.Model.Header().Label; l.Type != frame.Boolean || l.Positive != "True" {
+		t.Errorf("label %+v", l)
+	}
+	if r.Verified || !strings.Contains(string(r.Record), `"verified":false`) {
+		t.Error("verified without a check")
+	}
+	if _, err := Import(Request{File: read(t, churn+"churn_native.json"), Binding: []byte(`{"kind": "regression"}`)}); err != nil {
+		t.Errorf("a probability as a regression: %v", err)
+	}
+}
+
+// TestIndicatorOfTwoColumns leaves open what may be the indicator of two columns.
+func TestIndicatorOfTwoColumns(t *testing.T) {
+	table := strings.Replace(string(read(t, churn+"customers_train.csv")), "customer_id,state,", "international,state,", 1)
+	table = strings.Replace(table, "\nC00001,", "\nplan_yes,", 1)
+	_, err := Import(Request{File: read(t, churn+"churn_onehot.ubj"), Binding: []byte(`{"label": {"column": "churn"}}`), SchemaFrom: []byte(table)})
+	e := fault.Of(err)
+	if err == nil || len(e.More) != 1 || !strings.Contains(e.Msg, "international_plan_yes: may be level") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	native, onehot := read(t, churn+"churn_native.json"), read(t, churn+"churn_onehot.ubj")
 	binding := read(t, churn+"churn_native.binding.json")
@@ -109,7 +145,7 @@ func TestRefusals(t *testing.T) {
 		{"wrong kind", Request{File: native, Binding: []byte(`{"kind": "multiclass"}`)}, "the binding says multiclass, the file is a two-class model", 0},
 		{"too many classes", Request{File: native, Binding: []byte(`{"label": {"classes": ["a", "b", "c"]}}`)}, "label: 3 classes given, the model has 2", 1},
 		{"positive elsewhere", Request{File: native, Binding: []byte(`{"label": {"classes": ["a", "b"], "positive": "c"}}`)}, `positive class "c" is none of the classes`, 1},
-		{"text as number", Request{File: native, Binding: []byte(`{"label": {"classes": ["a", "b"]}, "features": [{"feature": "state", "encoding": "number"}]}`)}, `feature "state"`, 0},
+		{"text as number", Request{File: native, Binding: []byte(`{"label": {"classes": ["a", "b"]}, "features": [{"feature": "state", "type": "String", "encoding": "number"}]}`)}, `feature "state"`, 0},
 		{"check without score", Request{File: native, Binding: binding, Check: read(t, churn+"customers_may.csv")}, "the check has no score to compare", 0},
 		{"check without column", Request{File: native, Binding: binding, Check: []byte("state,score\nKS,0.5\n")}, `no column "account_length"`, 0},
 		{"wrong scores", Request{File: native, Binding: []byte(strings.Replace(string(binding), `"positive": "yes"`, `"positive": "no"`, 1)), Check: read(t, churn+"churn_native.expected.csv")}, "5500 of 11000 differ by more than 1e-6; the worst is row", 0},

@@ -52,11 +52,25 @@ func resolve(foreign *model.Foreign, b *Binding, s *sample) (*model.Header, []st
 	for i := range foreign.Features {
 		h.Features = append(h.Features, r.feature(i, said[i]))
 	}
+	shareLevels(h.Features)
 	r.label(h)
 	if len(r.open) > 0 {
 		return nil, nil, r.refusal()
 	}
 	return h, r.warnings, nil
+}
+
+// shareLevels keeps the levels of a column with the first of its indicators
+// alone, which is enough for all.
+func shareLevels(features []model.Feature) {
+	listed := map[string]bool{}
+	for i := range features {
+		f := &features[i]
+		if f.Encoding == model.Indicator && listed[f.Column] {
+			f.Levels = nil
+		}
+		listed[f.Column] = listed[f.Column] || f.Levels != nil
+	}
 }
 
 // refusal names everything that is open.
@@ -173,6 +187,9 @@ func (r *resolver) feature(i int, said *FeatureBinding) model.Feature {
 		f.Type = *said.Type
 	case column != nil:
 		f.Type = column.Field.Type
+	case f.Encoding == model.Number && file.Categorical: // its codes
+		f.Type = frame.Double
+	case file.Categorical && file.Type.Integer(): // whole numbers as levels
 	case f.Encoding != "" && f.Encoding != model.Number || file.Categorical:
 		f.Type = frame.String
 	}

@@ -151,36 +151,42 @@ func (e *Ensemble) assignSets(f *file, m *slotMap, modes []uint8, feature, lo, h
 	}
 	slices.Sort(sf.categories)
 	sf.categories = slices.Compact(sf.categories)
-	type member struct{ category, slot uint32 }
-	var members []member
+	// Slots are given set by set; members are then counted into place category
+	// by category, each category's in the order of slots.
+	at := make([]uint32, len(sf.categories)+1) // at[i]: where category i's next member goes
+	members := uint32(0)
+	each := func(visit func(category int, slot uint32)) {
+		slot := sf.base
+		for s := lo; s < hi; s++ {
+			for range bits.OnesCount8(modes[s]) {
+				for _, c := range f.set(s) {
+					i, _ := slices.BinarySearch(sf.categories, c)
+					visit(i, slot)
+				}
+				slot++
+			}
+		}
+	}
+	each(func(category int, _ uint32) { at[category+1]++; members++ })
+	for i := range sf.categories {
+		at[i+1] += at[i]
+	}
+	sf.members = make([]uint32, members)
+	each(func(category int, slot uint32) { sf.members[at[category]] = slot; at[category]++ })
+	sf.ends = at[:len(sf.categories)]
 	for s := lo; s < hi; s++ {
 		for mode := range Left + 1 {
 			if modes[s]>>mode&1 == 0 {
 				continue
 			}
-			slot := uint32(next)
-			next++
-			m.sets[s][mode] = slot
+			m.sets[s][mode] = uint32(next)
 			if mode == Right {
-				sf.missing = append(sf.missing, slot)
+				sf.missing = append(sf.missing, uint32(next))
 			}
-			for _, c := range f.set(s) {
-				members = append(members, member{c, slot})
-			}
+			next++
 		}
 	}
 	sf.size = uint32(next) - sf.base
-	slices.SortStableFunc(members, func(a, b member) int { return int(a.category) - int(b.category) })
-	sf.members = make([]uint32, len(members))
-	sf.ends = make([]uint32, len(sf.categories))
-	k := 0
-	for i, c := range sf.categories {
-		for k < len(members) && members[k].category == c {
-			sf.members[k] = members[k].slot
-			k++
-		}
-		sf.ends[i] = uint32(k)
-	}
 	e.sets = append(e.sets, sf)
 	return next
 }

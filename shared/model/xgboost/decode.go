@@ -1,6 +1,9 @@
 package xgboost
 
-import "strconv"
+import (
+	"math"
+	"strconv"
+)
 
 // decoder walks the document and keeps what scoring needs.
 type decoder struct {
@@ -175,27 +178,33 @@ func (d *decoder) categories() error {
 		"values":  func() (err error) { values, err = d.doubles(); return err },
 	}
 	return d.members(map[string]func() error{"enc": func() error {
-		d.m.Levels = [][]string{}
+		d.m.Levels, d.m.wholeLevels = [][]string{}, nil
 		return d.array(func() error {
 			offsets, values, isText = nil, nil, false
 			if err := d.members(readers); err != nil {
 				return err
 			}
-			levels, err := numberLevels(values), error(nil)
+			var levels []string
+			var err error
+			whole := !isText && len(values) > 0
 			if isText {
 				levels, err = textLevels(offsets, values)
+			} else {
+				for _, v := range values {
+					isWhole := v == math.Trunc(v) && math.Abs(v) < 1<<53
+					whole = whole && isWhole
+					spelling := byte('g')
+					if isWhole {
+						spelling = 'f'
+					}
+					levels = append(levels, strconv.FormatFloat(v, spelling, -1, 64))
+				}
 			}
 			d.m.Levels = append(d.m.Levels, levels)
+			d.m.wholeLevels = append(d.m.wholeLevels, whole)
 			return err
 		})
 	}})
-}
-
-func numberLevels(values []float64) (levels []string) {
-	for _, v := range values {
-		levels = append(levels, strconv.FormatFloat(v, 'g', -1, 64))
-	}
-	return levels
 }
 
 // textLevels cuts bytes, which come as signed numbers, at offsets.

@@ -78,6 +78,7 @@ type Model struct {
 	BestIteration, Rounds int
 
 	classes, targets int
+	wholeLevels      []bool // parallel to Levels: they are whole numbers, not text
 }
 
 // Parse reads a model file as far as it is the file's own business; Foreign
@@ -195,6 +196,9 @@ func (m *Model) feature(i int) model.ForeignFeature {
 	}
 	if f.Categorical {
 		f.Type = frame.String
+		if m.Levels != nil && m.wholeLevels[i] {
+			f.Type = frame.Int64
+		}
 	}
 	return f
 }
