@@ -53,7 +53,7 @@ func (g *Graph) Cut(palette *module.Palette) (*Cut, []Problem) {
 		}
 	}
 	for _, in := range g.Inputs {
-		if c.Doc.Nodes[g.Nodes[in.Node].ID] == nil {
+		if len(c.problems) == 0 && c.Doc.Nodes[g.Nodes[in.Node].ID] == nil {
 			c.problems = append(c.problems, Problem{Node: g.Nodes[in.Node].ID, Rule: "not-connected", Code: module.Code(3),
 				Message: fmt.Sprintf("web service input %q leads to no output", in.Name)})
 		}

@@ -440,6 +440,8 @@ func (w *wiring) cycle(need []int) {
 		}
 	}
 	slices.Reverse(path)
+	first := slices.Index(path, slices.Min(path))
+	path = append(path[first:], path[:first]...)
 	w.problem(Problem{Node: path[0], Rule: "cycle"}, 2, "the nodes %s form a cycle", strings.Join(path, " → "))
 }
 

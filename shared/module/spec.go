@@ -222,6 +222,7 @@ func (s *Spec) Resolve(given map[string]string, open ...string) (Values, []Probl
 				continue
 			}
 		}
+		v.text[p.Name] = "" // where it does not parse
 		canon, err := p.Parse(text)
 		if err != nil {
 			number := 2
