@@ -245,6 +245,7 @@ func TestEveryCallFails(t *testing.T) {
 	for _, step := range mainPath {
 		for _, effect := range []faulty.Effect{faulty.FailBefore, faulty.FailAfter, faulty.CrashBefore, faulty.CrashAfter} {
 			t.Run(step.name+"/"+effect.String(), func(t *testing.T) {
+				t.Parallel()
 				for n := 1; ; n++ {
 					w := &world{st: faulty.New(*openStore(t))}
 					if step.setUp != nil {
