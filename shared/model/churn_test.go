@@ -1,10 +1,12 @@
 package model_test
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -97,6 +99,38 @@ func TestBatchesAgree(t *testing.T) {
 					t.Fatalf("%s, batches of %d, row %d: %s, alone it is %s", file, size, i+1, got, want[i])
 				}
 			}
+		}
+	}
+}
+
+// TestRetentionList counts who left among the 200 customers of May with the
+// highest scores: what the sample's README says.
+func TestRetentionList(t *testing.T) {
+	b, err := os.ReadFile(churnFolder + "churned_in_may.csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	left := strings.Split(strings.TrimSpace(string(b)), "\n")[1:]
+	for file, want := range map[string]int{"churn_native.json": 176, "churn_onehot.ubj": 177} {
+		m, f := churn(t, file, "missing")
+		out, _, err := score(t, m, f.Slice(3333, 5000))
+		if err != nil {
+			t.Fatal(err)
+		}
+		rank := make([]int, out.Rows())
+		for i := range rank {
+			rank[i] = i
+		}
+		p := out.Col(model.ScoredProbabilities).Floats
+		slices.SortStableFunc(rank, func(a, b int) int { return cmp.Compare(p[b], p[a]) })
+		got := 0
+		for _, i := range rank[:200] {
+			if strings.HasSuffix(left[i], ",yes") {
+				got++
+			}
+		}
+		if got != want {
+			t.Errorf("%s: %d of the 200 highest scores left, want %d", file, got, want)
 		}
 	}
 }

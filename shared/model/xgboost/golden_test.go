@@ -1,7 +1,10 @@
 package xgboost
 
 import (
+	"crypto/sha256"
 	"encoding/csv"
+	"encoding/json"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -131,6 +134,26 @@ func TestMarginsEqualXGBoost(t *testing.T) {
 				t.Errorf("a regression model with %d classes", m.NumClasses)
 			}
 		})
+	}
+}
+
+// TestManifest holds that the golden files are those that make.py wrote.
+func TestManifest(t *testing.T) {
+	var manifest map[string]struct{ Files map[string]string }
+	if err := json.Unmarshal(read(t, golden+"/MANIFEST.json"), &manifest); err != nil {
+		t.Fatal(err)
+	}
+	files := 0
+	for version, m := range manifest {
+		for name, want := range m.Files {
+			files++
+			if got := fmt.Sprintf("%x", sha256.Sum256(read(t, golden+"/"+name))); got != want {
+				t.Errorf("%s: %s hashes to %s, not %s", version, name, got, want)
+			}
+		}
+	}
+	if len(manifest) != 4 || files < 300 {
+		t.Errorf("%d versions with %d files", len(manifest), files)
 	}
 }
 
