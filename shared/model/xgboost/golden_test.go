@@ -152,7 +152,7 @@ func TestManifest(t *testing.T) {
 			}
 		}
 	}
-	if len(manifest) != 4 || files < 300 {
+	if len(manifest) != 4 || files < 280 {
 		t.Errorf("%d versions with %d files", len(manifest), files)
 	}
 }
