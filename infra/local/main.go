@@ -21,6 +21,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/portico-ml/portico/infra/samples"
 	"github.com/portico-ml/portico/infra/stage"
 	"github.com/portico-ml/portico/shared/auth"
 )
@@ -46,7 +47,7 @@ func command(ctx context.Context, args []string) error {
 	dist := flags.String("dist", "dist", "script root to make")
 	switch name {
 	case "run":
-		o := runOptions{}
+		o := runOptions{tour: samples.Run}
 		flags.StringVar(&o.addr, "addr", "127.0.0.1:7071", "where to listen")
 		flags.StringVar(&o.funcTool, "func", "", "run under this func executable (Azure Functions Core Tools) instead of the local host; needs Azurite")
 		flags.BoolVar(&o.azurite, "azurite", false, "store in Azurite (make azurite) instead of the embedded store")

@@ -43,8 +43,8 @@ func (w *walk) retentionList(ctx context.Context, p *published) error {
 	if err != nil {
 		return err
 	}
-	caller := client{w.base, p.default_.key}
-	jobs := "/workspaces/" + w.ws + "/services/" + p.default_.id + "/jobs"
+	caller := client{w.base, p.production.key}
+	jobs := "/workspaces/" + w.ws + "/services/" + p.production.id + "/jobs"
 	var id string
 	body := map[string]any{"Inputs": map[string]any{"input1": input}, "GlobalParameters": map[string]string{}}
 	if err := caller.do(ctx, "POST", jobs+"?api-version=2.0", body, &id); err != nil {
@@ -204,7 +204,7 @@ func (w *walk) dirtyFile(ctx context.Context, p *published) error {
 
 // otherRate asks the tariff for another price of a minute by day.
 func (w *walk) otherRate(ctx context.Context, p *published) error {
-	row, err := w.score(ctx, p.default_, minutesOfA(), map[string]string{"day rate": "0.20"})
+	row, err := w.score(ctx, p.production, minutesOfA(), map[string]string{"day rate": "0.20"})
 	if err != nil {
 		return err
 	}
@@ -219,5 +219,5 @@ func (w *walk) byHand(p *published) {
 		body = []byte(err.Error())
 	}
 	w.say("\nBy hand: will customer A leave?\n")
-	w.say("  curl -s '%s%s' \\\n    -H 'Authorization: Bearer %s' -H 'Content-Type: application/json' \\\n    -d '%s'", w.base, w.execute(p.default_), p.default_.key, body)
+	w.say("  curl -s '%s%s' \\\n    -H 'Authorization: Bearer %s' -H 'Content-Type: application/json' \\\n    -d '%s'", w.base, w.execute(p.production), p.production.key, body)
 }

@@ -127,7 +127,7 @@ func (w *walk) release(ctx context.Context, name, document string, row map[strin
 	var live map[string]*string
 	// A promotion is live everywhere within 5 seconds.
 	err = await(ctx, "production of "+name, 10*time.Second, func() (bool, error) {
-		if live, err = w.score(ctx, p.default_, row, parameters); err != nil {
+		if live, err = w.score(ctx, p.production, row, parameters); err != nil {
 			if r, ok := err.(*refused); ok && r.Status == 404 {
 				return false, nil
 			}
@@ -215,7 +215,7 @@ func (w *walk) endpoints(ctx context.Context, svc, name string) (*published, err
 	for _, e := range all {
 		who, to := w.author, &p.staging
 		if e.Name == "default" {
-			who, to = w.deployer, &p.default_
+			who, to = w.deployer, &p.production
 		} else if e.Name != "staging" {
 			continue
 		}

@@ -8,8 +8,10 @@
 package samples
 
 import (
+	"bytes"
 	"context"
 	"embed"
+	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -31,20 +33,10 @@ func read(name string) []byte {
 const Workspace = "telecom"
 
 // Run walks through the sample on the server at base. token gives a token of
-// the person who has a role; out hears what happens.
-func Run(ctx context.Context, base string, token func(role string) (string, error), out io.Writer) error {
-	w := walk{base: base, out: out}
-	for role, c := range map[string]*client{"operator": &w.operator, "author": &w.author, "deployer": &w.deployer} {
-		t, err := token(role)
-		if err != nil {
-			return err
-		}
-		*c = client{base, t}
-	}
-	if err := w.workspace(ctx); err != nil {
-		return err
-	}
-	if err := w.bring(ctx); err != nil {
+
+func Run(ctx context.Context, base string, token Token, out io.Writer) error {
+	w, err := begin(ctx, base, token, out)
+	if err != nil {
 		return err
 	}
 	churn, err := w.release(ctx, "churn", "churn.json", customerA(), nil)
@@ -68,6 +60,64 @@ func Run(ctx context.Context, base string, token func(role string) (string, erro
 	return nil
 }
 
+// Token gives a token of the person who has a role.
+type Token = func(role string) (string, error)
+
+// Call is an RRS call of the sample's churn service in production.
+type Call struct {
+	Path   string
+	Key    string
+	Bodies [][]byte // each asks about another customer, in the table form
+}
+
+// Churn takes the churn service to production and returns how to call it.
+func Churn(ctx context.Context, base string, token Token, out io.Writer) (Call, error) {
+	w, err := begin(ctx, base, token, out)
+	if err != nil {
+		return Call{}, err
+	}
+	p, err := w.release(ctx, "churn", "churn.json", customerA(), nil)
+	if err != nil {
+		return Call{}, err
+	}
+	c := Call{Path: "/workspaces/" + w.ws + "/services/" + p.production.id + "/execute?api-version=2.0&details=true", Key: p.production.key}
+	all, err := csv.NewReader(bytes.NewReader(read("customers_may.csv"))).ReadAll()
+	if err != nil {
+		return Call{}, err
+	}
+	for _, row := range all[1:] {
+		type table struct {
+			ColumnNames []string
+			Values      [][]string
+		}
+		body, err := json.Marshal(map[string]any{
+			"Inputs":           map[string]any{"input1": table{all[0][1:], [][]string{row[1:]}}}, // without the id
+			"GlobalParameters": map[string]string{},
+		})
+		if err != nil {
+			return Call{}, err
+		}
+		c.Bodies = append(c.Bodies, body)
+	}
+	return c, nil
+}
+
+// begin makes what every walk needs: the workspace, the data, the models.
+func begin(ctx context.Context, base string, token Token, out io.Writer) (*walk, error) {
+	w := &walk{base: base, out: out}
+	for role, c := range map[string]*client{"operator": &w.operator, "author": &w.author, "deployer": &w.deployer} {
+		t, err := token(role)
+		if err != nil {
+			return nil, err
+		}
+		*c = client{base, t}
+	}
+	if err := w.workspace(ctx); err != nil {
+		return nil, err
+	}
+	return w, w.bring(ctx)
+}
+
 // walk is one walk through the sample.
 type walk struct {
 	base                       string
@@ -80,8 +130,8 @@ func (w *walk) say(format string, args ...any) { fmt.Fprintf(w.out, format+"\n",
 
 // published is a service that is in production.
 type published struct {
-	id, name          string
-	staging, default_ endpoint
+	id, name            string
+	staging, production endpoint
 }
 
 // endpoint is an address and its key.

@@ -91,6 +91,20 @@ func Run(t Target, conns int, d time.Duration) (Result, error) {
 	}, nil
 }
 
+// Once makes one call on a connection of its own and returns how long it took.
+func Once(addr string, request []byte) (time.Duration, error) {
+	begin := time.Now()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close()
+	if _, err := conn.Write(request); err != nil {
+		return 0, err
+	}
+	return time.Since(begin), answer(bufio.NewReader(conn))
+}
+
 func callUntil(t Target, first int, stop *atomic.Bool) ([]time.Duration, error) {
 	conn, err := net.Dial("tcp", t.Addr)
 	if err != nil {
