@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"net/netip"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"github.com/portico-ml/portico/shared/registry"
 	"github.com/portico-ml/portico/shared/storage"
 	"github.com/portico-ml/portico/shared/storage/azure"
+	"github.com/portico-ml/portico/shared/storage/links"
 	"github.com/portico-ml/portico/shared/storage/sqlite"
 	"github.com/portico-ml/portico/shared/telemetry"
 )
@@ -33,8 +35,9 @@ type app struct {
 }
 
 // newApp wires everything. It reads and calls nothing outside the process:
-// storage is opened when it is first used.
-func newApp(cfg config.Config, problems []config.Problem, tel *telemetry.Telemetry) *app {
+// storage is opened when it is first used. own is where the process listens,
+// if it does: an address that it must never be made to dial.
+func newApp(cfg config.Config, problems []config.Problem, tel *telemetry.Telemetry, own net.Addr) *app {
 	a := &app{telemetry: tel, triggers: map[string]azfunc.Trigger{}}
 	a.router = web.NewRouter(web.Options{
 		Observe:        tel.Call,
@@ -44,6 +47,9 @@ func newApp(cfg config.Config, problems []config.Problem, tel *telemetry.Telemet
 	})
 	p := &parts{cfg: cfg, problems: problems}
 	p.open(a)
+	if own != nil {
+		p.guard.Own(own)
+	}
 	for _, p := range p.problems {
 		tel.Log.Error("a setting cannot be used", "setting", p.Setting, "reason", p.Reason, "fingerprint", p.Fingerprint)
 	}
@@ -66,6 +72,8 @@ type parts struct {
 	ring     *auth.Ring
 	guard    *guard.Dialer
 	verifier *auth.Verifier
+	links    *links.Signer // of the embedded store; nil with Azure Storage
+	accounts []string      // hosts of our own storage accounts
 }
 
 // open makes the parts whose settings may turn out to be of no use.
@@ -94,7 +102,8 @@ func (p *parts) open(a *app) {
 	p.report("PORTICO_ISSUERS", err)
 	switch {
 	case p.cfg.StoreDir != "":
-		s, err := sqlite.Open(p.cfg.StoreDir, sqlite.Options{})
+		p.links = &links.Signer{Base: p.base, Secrets: p.linkSecrets}
+		s, err := sqlite.Open(p.cfg.StoreDir, sqlite.Options{Sign: p.links.Sign})
 		if err != nil {
 			p.report("PORTICO_STORE", err)
 			return
@@ -102,7 +111,7 @@ func (p *parts) open(a *app) {
 		p.store = &s.Store
 		a.closers = append(a.closers, s.Close)
 	case p.cfg.Azure.Set():
-		s, err := azure.Open(azure.Settings{
+		settings := azure.Settings{
 			ConnectionString: p.cfg.Azure.Connection.Reveal(),
 			AccountName:      p.cfg.Azure.AccountName,
 			BlobServiceURI:   p.cfg.Azure.BlobServiceURI,
@@ -110,13 +119,33 @@ func (p *parts) open(a *app) {
 			TableServiceURI:  p.cfg.Azure.TableServiceURI,
 			Credential:       p.cfg.Azure.Credential,
 			ClientID:         p.cfg.Azure.ClientID,
-		})
+		}
+		s, err := azure.Open(settings)
 		if err != nil {
 			p.report("AzureWebJobsStorage", err)
 			return
 		}
 		p.store = &s.Store
+		p.accounts = []string{settings.BlobHost()}
 	}
+}
+
+// base is the address under which callers reach us, where no request says so.
+func (p *parts) base() string {
+	if p.cfg.PublicURL != "" {
+		return p.cfg.PublicURL
+	}
+	return "http://" + p.cfg.Listen
+}
+
+// linkSecrets are the secrets of links to blobs, one per master key, so that a
+// link outlives a new key.
+func (p *parts) linkSecrets(context.Context) ([][]byte, error) {
+	var secrets [][]byte
+	for _, entry := range p.ring.Names() {
+		secrets = append(secrets, []byte(p.ring.Derive(entry, auth.BlobURL, "", "", "", 0)))
+	}
+	return secrets, nil
 }
 
 // report notes that a setting cannot be used; the errors of what takes a

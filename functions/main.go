@@ -64,7 +64,7 @@ func serve(ctx context.Context, cfg config.Config, problems []config.Problem) er
 
 	tel := telemetry.New(telemetry.Options{Out: os.Stdout, Level: cfg.LogLevel, Metrics: metrics(cfg)})
 	server.ErrorLog = slog.NewLogLogger(tel.Log.Handler(), slog.LevelDebug)
-	a := newApp(cfg, problems, tel)
+	a := newApp(cfg, problems, tel, ln.Addr())
 	gate.Open(a.handler(cfg))
 
 	select {
@@ -88,7 +88,7 @@ func serve(ctx context.Context, cfg config.Config, problems []config.Problem) er
 // between them: lines are written as they are made, and usage with each call.
 func serveLambda(ctx context.Context, cfg config.Config, problems []config.Problem) {
 	tel := telemetry.New(telemetry.Options{Out: os.Stdout, Level: cfg.LogLevel, Through: true, Metrics: metrics(cfg)})
-	a := newApp(cfg, problems, tel)
+	a := newApp(cfg, problems, tel, nil)
 	lambda.Serve(a.router, func() { a.flush(ctx) })
 }
 

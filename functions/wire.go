@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"net/url"
 	"time"
 
 	"github.com/portico-ml/portico/functions/bes"
 	"github.com/portico-ml/portico/functions/beschunk"
 	"github.com/portico-ml/portico/functions/besjob"
+	"github.com/portico-ml/portico/functions/blobs"
 	"github.com/portico-ml/portico/functions/drop"
 	"github.com/portico-ml/portico/functions/manage"
 	runsfunction "github.com/portico-ml/portico/functions/runs"
@@ -21,6 +23,7 @@ import (
 	"github.com/portico-ml/portico/shared/registry"
 	"github.com/portico-ml/portico/shared/runs"
 	"github.com/portico-ml/portico/shared/service"
+	"github.com/portico-ml/portico/shared/storage"
 )
 
 // wire makes every function out of its parts. Nothing here decides anything;
@@ -47,7 +50,7 @@ func (a *app) wire(p *parts) {
 			return batch.Scored(d), release, nil
 		},
 		Sealer: p.ring,
-		Blobs:  blob.New(blob.Config{Transport: p.guard.Transport()}),
+		Blobs:  blob.New(blob.Config{Transport: p.guard.Transport(), Own: p.own(), Accounts: p.accounts}),
 		Ended:  a.jobEnded,
 		Limits: batch.Limits{
 			Window:      cfg.JobWindow,
@@ -61,6 +64,10 @@ func (a *app) wire(p *parts) {
 	bes.New(a.registry, jobs).Register(a.router)
 	manage.New(a.registry, cat, experiments, p.verifier, st).Register(a.router)
 	workbench.New(p.verifier, cat, experiments, st.Blobs).Register(a.router)
+
+	if p.links != nil {
+		blobs.New(*st, p.links.Verify).Register(a.router)
+	}
 
 	places := event.NewPlaces()
 	queue := func(name string, h event.Handler) { a.triggers[name] = azfunc.Trigger{Kind: azfunc.Queue, Handle: h} }
@@ -77,6 +84,17 @@ func (a *app) wire(p *parts) {
 		sweep.Duty{Name: "registry", Every: 5 * time.Minute, Step: a.registry.Sweep},
 		sweep.Poison(st, log, "besjob", "beschunk", "drop", "runs", "notify"),
 	).Handle}
+}
+
+// own recognises the addresses of blobs in the embedded store; nil where blobs
+// have addresses of Azure's.
+func (p *parts) own() func(context.Context, *url.URL, bool) (storage.Blobs, string, bool, error) {
+	if p.links == nil {
+		return nil
+	}
+	return func(ctx context.Context, address *url.URL, write bool) (storage.Blobs, string, bool, error) {
+		return p.links.Own(ctx, *p.store, address, write)
+	}
 }
 
 // jobEnded counts a job to its endpoint's usage.

@@ -61,6 +61,8 @@ func run(ctx context.Context, o runOptions) error {
 	if o.azurite || o.funcTool != "" {
 		// The real host keeps its own state in the account too.
 		settings["AzureWebJobsStorage"] = "UseDevelopmentStorage=true"
+		// Signed links lead to Azurite, which is no public address.
+		settings["PORTICO_ALLOW_NETWORKS"] = "127.0.0.1/32:10000"
 		if err := startAzurite(ctx, g, o); err != nil {
 			return err
 		}

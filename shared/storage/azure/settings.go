@@ -155,3 +155,24 @@ func parseConnectionString(text string) (endpoints, error) {
 	}
 	return e, nil
 }
+
+// BlobHost returns the host name of the account's blob service, in lower case:
+// what tells a caller's address from one of our own.
+func (s Settings) BlobHost() string {
+	uri := s.BlobServiceURI
+	switch {
+	case s.ConnectionString != "":
+		e, err := parseConnectionString(s.ConnectionString)
+		if err != nil {
+			return ""
+		}
+		uri = e.blob
+	case uri == "":
+		uri = "https://" + s.AccountName + ".blob.core.windows.net"
+	}
+	u, err := url.Parse(uri)
+	if err != nil {
+		return ""
+	}
+	return strings.ToLower(u.Hostname())
+}
