@@ -53,6 +53,7 @@ func command(ctx context.Context, args []string) error {
 		flags.BoolVar(&o.azurite, "azurite", false, "store in Azurite (make azurite) instead of the embedded store")
 		flags.BoolVar(&o.once, "once", false, "end after the sample instead of staying")
 		flags.BoolVar(&o.bare, "bare", false, "do not walk through the sample")
+		flags.BoolVar(&o.staged, "staged", false, "run what is in dist already instead of building it")
 		if err := flags.Parse(args); err != nil {
 			return err
 		}

@@ -31,6 +31,7 @@ type runOptions struct {
 	funcTool         string
 	azurite          bool
 	once, bare       bool
+	staged           bool
 	tour             tour
 }
 
@@ -41,8 +42,10 @@ type tour func(ctx context.Context, base string, token func(role string) (string
 // run builds, starts, walks through the sample and stays until it is told to
 // end.
 func run(ctx context.Context, o runOptions) error {
-	if err := build(ctx, stage.Options{Repo: o.repo, Out: o.dist}); err != nil {
-		return err
+	if !o.staged {
+		if err := build(ctx, stage.Options{Repo: o.repo, Out: o.dist}); err != nil {
+			return err
+		}
 	}
 	k, err := openKeys(o.data)
 	if err != nil {

@@ -32,8 +32,10 @@ func read(name string) []byte {
 // Workspace is the name of the sample's workspace.
 const Workspace = "telecom"
 
-// Run walks through the sample on the server at base. token gives a token of
+// Token gives a token of the person who has a role.
+type Token = func(role string) (string, error)
 
+// Run walks through the sample on the server at base; out hears what happens.
 func Run(ctx context.Context, base string, token Token, out io.Writer) error {
 	w, err := begin(ctx, base, token, out)
 	if err != nil {
@@ -59,9 +61,6 @@ func Run(ctx context.Context, base string, token Token, out io.Writer) error {
 	w.byHand(churn)
 	return nil
 }
-
-// Token gives a token of the person who has a role.
-type Token = func(role string) (string, error)
 
 // Call is an RRS call of the sample's churn service in production.
 type Call struct {

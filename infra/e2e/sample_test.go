@@ -1,0 +1,163 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/portico-ml/portico/infra/samples"
+)
+
+// TestSample walks through the month twice: the second walk finds everything
+// and answers the same.
+func TestSample(t *testing.T) {
+	s := newSystem(t)
+	s.start()
+	var first, second bytes.Buffer
+	if err := samples.Run(t.Context(), s.base, s.token, &first); err != nil {
+		t.Fatalf("%v\n%s", err, first.String())
+	}
+	checkWalk(t, first.String())
+	if err := samples.Run(t.Context(), s.base, s.token, &second); err != nil {
+		t.Fatalf("again: %v\n%s", err, second.String())
+	}
+	checkWalk(t, second.String())
+}
+
+var retention = regexp.MustCompile(`1667 customers scored; of the 200 customers with the highest score, (\d+) of the 224 who left`)
+
+// checkWalk looks for what a walk must have shown.
+func checkWalk(t *testing.T, out string) {
+	t.Helper()
+	m := retention.FindStringSubmatch(out)
+	if m == nil {
+		t.Fatalf("no retention list:\n%s", out)
+	}
+	if n, _ := strconv.Atoi(m[1]); n < 170 {
+		t.Errorf("the retention list finds %d of those who left; the model finds about 176", n)
+	}
+	for _, want := range []string{
+		"staging    answers Scored Labels no, Scored Probabilities 0.",
+		"production answers Scored Labels no, Scored Probabilities 0.",
+		"receipt    Finished: 9 rows read, 6 scored, 3 bad",
+		"total_day_minutes", "12O", // the letter O
+		"number_customer_service_calls", "2.5",
+		"C03337,", "moved in April",
+		"day_charge 12.053", // 70.9 minutes at 0.17
+		"day_charge 14.18",  // and at 0.20
+		"curl -s",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the walk does not show %q:\n%s", want, out)
+		}
+	}
+}
+
+// TestKilled walks through the month while the handler is killed at random
+// moments, and once the whole host. Nothing may be lost, half written or half
+// done: the walk, begun again as often as it takes, ends as it would have.
+func TestKilled(t *testing.T) {
+	s := newSystem(t)
+	s.start()
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	rng := rand.New(rand.NewPCG(seed, 1))
+	var out bytes.Buffer
+	kills := 0
+	for attempt := 0; ; attempt++ {
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		out.Reset()
+		go func() { done <- samples.Run(ctx, s.base, s.token, &out) }()
+		var err error
+		if attempt < 6 {
+			select {
+			case err = <-done:
+			case <-time.After(time.Duration(200+rng.IntN(2500)) * time.Millisecond):
+				kills++
+				if attempt%2 == 0 {
+					s.killHandler()
+				} else {
+					s.kill()
+					s.start()
+				}
+				err = <-done
+			}
+		} else {
+			err = <-done
+		}
+		cancel()
+		if err == nil {
+			break
+		}
+		if attempt > 12 {
+			t.Fatalf("after %d kills, attempt %d: %v\n%s", kills, attempt, err, out.String())
+		}
+		t.Logf("attempt %d: %v", attempt, err)
+		if attempt%2 == 0 {
+			// Three crashes in half an hour stop a host; the platform starts
+			// another.
+			s.kill()
+			s.start()
+		}
+	}
+	if kills == 0 {
+		t.Fatal("nothing was killed")
+	}
+	checkWalk(t, out.String())
+}
+
+// TestForgedEnvelopes posts to the paths on which the host delivers queue
+// messages, from outside, with and without the host's own headers: nobody is
+// there, and no stored byte changes.
+func TestForgedEnvelopes(t *testing.T) {
+	s := newSystem(t)
+	s.start()
+	if _, err := samples.Churn(t.Context(), s.base, s.token, &bytes.Buffer{}); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(time.Second) // until what the walk began has settled
+	before := stored(t, s)
+	names, err := filepath.Glob(filepath.Join(s.dist, "*", "function.json"))
+	if err != nil || len(names) == 0 {
+		t.Fatal(err, names)
+	}
+	triggers := 0
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(text, []byte("httpTrigger")) {
+			continue
+		}
+		triggers++
+		function := filepath.Base(filepath.Dir(name))
+		body := `{"Data":{"msg":"\"{\\\"v\\\":1,\\\"m\\\":{\\\"job\\\":\\\"00000000000000000000000000000000\\\",\\\"step\\\":\\\"plan\\\"}}\""},"Metadata":{"DequeueCount":"1"}}`
+		for _, headers := range [][]string{
+			nil,
+			{"X-Azure-Functions-InvocationId", "11111111-1111-1111-1111-111111111111"},
+			{"X-Azure-Functions-InvocationId", "1", "X-Ms-Invocation-Id", "", "X-Forwarded-For", "", "X-Forwarded-Host", "", "X-Forwarded-Proto", ""},
+			{"X-Azure-Functions-InvocationId", "1", "X-Azure-Functions-HostVersion", "4.1045.200.25556", "User-Agent", "Azure-Functions-Host/4.1045.200.25556"},
+		} {
+			for _, path := range []string{"/" + function, "/" + strings.ToUpper(function), "/" + function + "/", "//" + function} {
+				if status, answer := s.call("POST", path, "", body, headers...); status != 404 {
+					t.Errorf("POST %s with %v: %d %s", path, headers, status, answer)
+				}
+			}
+		}
+	}
+	if triggers < 5 {
+		t.Fatalf("only %d trigger functions", triggers)
+	}
+	if after := stored(t, s); after != before {
+		t.Errorf("the store changed:\n%s\n%s", before, after)
+	}
+}
