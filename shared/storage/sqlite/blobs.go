@@ -88,7 +88,10 @@ func (b *blobs) Get(ctx context.Context, key string, o storage.ReadOptions) (sto
 	}
 	r := &reader{files: b.s.files, extents: extents, pos: o.Offset, end: min(end, info.Size)}
 	if err := r.open(); err != nil {
-		return none, nil, err
+		if now, herr := b.Head(ctx, key); herr == nil && now.ETag == info.ETag {
+			return none, nil, fault.New(fault.Internal, "", "blob %s is damaged: its bytes are gone", key).Because(err)
+		}
+		return none, nil, err // it was replaced, longer than the grace ago, while we looked
 	}
 	return info, r, nil
 }

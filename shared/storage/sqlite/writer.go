@@ -43,7 +43,8 @@ type writer struct {
 	db    *sql.DB
 	conn  *sql.Conn
 	stmts map[string]*sql.Stmt
-	since time.Time // when it last left the lock alone
+	since time.Time // when it last began after leaving the lock alone
+	last  time.Time // when it last let go of the lock
 }
 
 type request struct {
@@ -130,6 +131,7 @@ func (w *writer) batch(batch []*request) {
 		// The connection may be in the middle of a transaction: drop both.
 		err = errors.Join(err, w.disconnect())
 	}
+	w.last = time.Now()
 	for _, r := range batch {
 		if err != nil {
 			r.err = err
@@ -157,10 +159,10 @@ func (w *writer) begin() error {
 	if err := w.connect(); err != nil {
 		return err
 	}
-	if now := time.Now(); now.Sub(w.since) > turn {
-		if now.Sub(w.since) < 2*turn {
-			time.Sleep(yield)
-		}
+	if now := time.Now(); now.Sub(w.last) >= yield {
+		w.since = now
+	} else if now.Sub(w.since) > turn {
+		time.Sleep(yield)
 		w.since = time.Now()
 	}
 	for deadline := time.Now().Add(busyTimeout); ; time.Sleep(busyPoll) {
