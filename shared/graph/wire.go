@@ -309,6 +309,7 @@ func (g *Graph) inputID(r Ref) string {
 // services collects Web Service Inputs and Outputs.
 func (w *wiring) services(feeds map[int][]Ref) {
 	seen := make(map[string]string)
+	fed := make(map[Ref]string) // input port -> Web Service Input
 	for i := range w.Nodes {
 		v := &w.Nodes[i]
 		name, kind := v.InputID, "input"
@@ -331,6 +332,7 @@ func (w *wiring) services(feeds map[int][]Ref) {
 			w.problem(Problem{Node: v.ID, Rule: "not-connected"}, 3, "web service input %q names no port", name)
 		}
 		for k, t := range in.Targets {
+			w.target(v, t, fed)
 			ref := w.Nodes[t.Node].In[t.Port]
 			if k == 0 {
 				in.Sample = ref
@@ -345,6 +347,19 @@ func (w *wiring) services(feeds map[int][]Ref) {
 	}
 	slices.SortFunc(w.Inputs, func(a, b Input) int { return strings.Compare(a.Name, b.Name) })
 	slices.SortFunc(w.Outputs, func(a, b int) int { return strings.Compare(w.Nodes[a].OutputID, w.Nodes[b].OutputID) })
+}
+
+// target checks that a Web Service Input may fill a port.
+func (w *wiring) target(v *Vertex, t Ref, fed map[Ref]string) {
+	where := Problem{Node: w.Nodes[t.Node].ID, Port: w.inputID(t), Rule: "port-taken"}
+	if other, taken := fed[t]; taken {
+		w.problem(where, 2, "web service inputs %q and %q both fill %s", other, v.InputID, w.place(t))
+	}
+	fed[t] = v.InputID
+	if m := w.Nodes[t.Node].Mod; m != nil && m.Inputs[t.Port].Kind != service.Dataset {
+		where.Rule = "wrong-kind"
+		w.problem(where, 13, "web service input %q fills %s, which takes a %s: a call sends tables", v.InputID, w.place(t), m.Inputs[t.Port].Kind)
+	}
 }
 
 func (g *Graph) place(r Ref) string {

@@ -225,8 +225,7 @@ func (x *executor) node(ctx context.Context, i int, n *Node) (*Failure, error) {
 		}
 		if err != nil {
 			if passing(ctx, err) {
-				n.State, n.starts = NotStarted, n.starts-1
-				return nil, errors.Join(err, x.step(context.WithoutCancel(ctx), n))
+				return nil, errors.Join(err, x.notBegun(ctx, n))
 			}
 			return x.failed(v, n, err), nil
 		}
@@ -244,6 +243,25 @@ func passing(ctx context.Context, err error) bool {
 	}
 	k := fault.KindOf(err)
 	return k == fault.Unavailable || k == fault.Throttled
+}
+
+// notBegun takes back that a node was begun: an outage is no death. It insists
+// for a while, for an outage may hold the taking back too.
+func (x *executor) notBegun(ctx context.Context, n *Node) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 15*time.Second)
+	defer cancel()
+	n.State, n.starts = NotStarted, n.starts-1
+	for pause := 50 * time.Millisecond; ; pause *= 2 {
+		err := x.step(ctx, n)
+		if err == nil || errors.Is(err, errLost) {
+			return nil
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return err
+		}
+	}
 }
 
 // failed records on the node why it failed.
@@ -290,7 +308,12 @@ func (x *executor) execute(ctx context.Context, i int, n *Node) (values []module
 			return nil, module.Errorf(3, "the table at port %q has no columns", v.Mod.Inputs[k].ID)
 		}
 	}
-	return v.Mod.Execute(nodeCtx, &module.Call{Params: v.Values, Inputs: inputs, Palette: x.r.palette, Log: n.logf})
+	values, err = v.Mod.Execute(nodeCtx, &module.Call{Params: v.Values, Inputs: inputs, Palette: x.r.palette, Log: n.logf})
+	if e := fault.Of(err); err != nil && !v.Mod.Outside && e.Kind.Traits().Retry && nodeCtx.Err() == nil {
+		// A module that reaches nothing outside fails the same way every time.
+		return nil, fault.New(fault.ModuleExecution, e.Details()[0].Code, "%s", e.Details()[0].Message).Because(err)
+	}
+	return values, err
 }
 
 // logf adds a line to the node's log, as long as there is room.

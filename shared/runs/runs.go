@@ -280,6 +280,12 @@ func (r *Runs) Get(ctx context.Context, ws, id string) (*Run, error) {
 		return nil, err
 	}
 	g, err := r.graph(ctx, run)
+	if fault.Is(err, fault.Package) { // of a release that had other modules
+		for _, id := range sortedKeys(nodes) {
+			run.Nodes = append(run.Nodes, *nodes[id])
+		}
+		return run, nil
+	}
 	if err != nil {
 		return nil, err
 	}

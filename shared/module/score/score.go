@@ -46,11 +46,11 @@ func bindScore(b *module.Binding) (*module.Bound, error) {
 	in := b.Inputs[dataPort].Schema
 	m, err := model.Open(b.Inputs[modelPort].Artifact)
 	if err != nil {
-		return nil, fault.Wrap(err, fault.Package, "open trained model")
+		return nil, module.Errorf(82, "the trained model cannot be read: %s", fault.Of(err).Msg)
 	}
 	scorer, err := m.Bind(in)
 	if err != nil {
-		return nil, err
+		return nil, unfit(err, in)
 	}
 	op := &scoreOp{scorer: scorer}
 	var schema frame.Schema
@@ -81,6 +81,17 @@ func bindScore(b *module.Binding) (*module.Bound, error) {
 	return &module.Bound{
 		Op: op, Outputs: []frame.Schema{schema}, From: [][]module.Source{from}, Reads: [][]int{nil, reads},
 	}, nil
+}
+
+// unfit makes a module error of a table that the model cannot score: 0001 for
+// a column that is not there, 0017 for one of a type that does not serve.
+func unfit(err error, in frame.Schema) error {
+	e := fault.Of(err)
+	number := 17
+	if in.Index(e.Target) < 0 {
+		number = 1
+	}
+	return module.Errorf(number, "%s", e.Msg).At(e.Target)
 }
 
 type scoreOp struct {
