@@ -64,6 +64,7 @@ func serve(ctx context.Context, cfg config.Config, problems []config.Problem) er
 
 	tel := telemetry.New(telemetry.Options{Out: os.Stdout, Level: cfg.LogLevel, Metrics: metrics(cfg)})
 	server.ErrorLog = slog.NewLogLogger(tel.Log.Handler(), slog.LevelDebug)
+	tel.Log.Info("listening", "address", ln.Addr().String(), "host", string(cfg.Host))
 	a := newApp(cfg, problems, tel, ln.Addr())
 	gate.Open(a.handler(cfg))
 
