@@ -106,13 +106,12 @@ func TestSameTextWhateverTheBatch(t *testing.T) {
 			b, id := churnBench(t, kind)
 			finished(t, b.run(id))
 			d := b.load(b.deployable(id))
-			all := append(read(t, samples+"/customers_train.csv"), read(t, samples+"/customers_may.csv")...)
 			f := rows(t, d, read(t, samples+"/customers_train.csv"))
 			may := rows(t, d, read(t, samples+"/customers_may.csv"))
 			for i, c := range f.Cols {
 				c.AppendRange(may.Cols[i], 0, may.Rows())
 			}
-			if f.Rows() != 5000 || len(all) == 0 {
+			if f.Rows() != 5000 {
 				t.Fatalf("%d rows", f.Rows())
 			}
 			s := d.Session()
