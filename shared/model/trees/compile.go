@@ -17,8 +17,8 @@ type Ensemble struct {
 	cuts32   []float32
 	cuts64   []float64
 	walk     walker
-	wide     *wide       // nil where only the scalar path can score it
-	tables   []*cutTable // for rankColumn, beside numeric; nil without the kernel
+	wide     *wide      // nil where only the scalar path can score it
+	tables   []cutTable // for rankColumn, beside numeric; nil without the kernel
 	stats    Stats
 }
 
@@ -73,7 +73,8 @@ type slotMap struct {
 func compile(f *file) (*Ensemble, error) {
 	e := &Ensemble{
 		features: int(f.Features), outputs: int(f.Outputs), input: f.input,
-		cuts32: f.cuts32, cuts64: f.cuts64,
+		// Copies, so that the file's bytes can go.
+		cuts32: slices.Clone(f.cuts32), cuts64: slices.Clone(f.cuts64),
 	}
 	m, err := e.assignSlots(f)
 	if err != nil {
@@ -93,8 +94,8 @@ func compile(f *file) (*Ensemble, error) {
 		e.tabulate()
 	}
 	if w, ok := e.walk.(*forest[float32]); ok && hasWide {
-		if e.wide = widen(w); e.wide != nil {
-			e.stats.Bytes += e.wide.bytes()
+		if e.wide = widen(w, e.slots); e.wide != nil {
+			e.stats.Bytes += e.wide.bytes(w)
 		}
 	}
 	return e, nil

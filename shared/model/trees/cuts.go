@@ -6,33 +6,44 @@ import (
 )
 
 // cutTable is a feature's thresholds for rankColumn: every sixteenth, then all
-// of them in sixteenths, padded with +Inf. Its layout is the kernel's.
+// of them in sixteenths and one sixteenth more, padded with +Inf. Its layout is
+// the kernel's.
 type cutTable struct {
-	pivots [16]float32
-	cuts   [17 * 16]float32 // one sixteenth more than there are pivots
-	count  int
+	pivots *float32 // 16, and the cuts behind them; nil where there are too many
+	count  uintptr
+	spare  uintptr // bytes of the cuts before the spare sixteenth
 }
 
 // tabulate makes the tables of the features that have at most 254 cuts, which
-// is one slot a view; nil for the others.
+// is one slot a view.
 func (e *Ensemble) tabulate() {
-	e.tables = make([]*cutTable, len(e.numeric))
+	e.tables = make([]cutTable, len(e.numeric))
+	size := 0
+	sixteenths := func(f *numericFeature) int { return (int(f.end-f.start) + 15) / 16 }
+	for i := range e.numeric {
+		if f := &e.numeric[i]; f.end-f.start <= chunk {
+			size += 16 * (1 + sixteenths(f) + 1)
+		}
+	}
+	arena := make([]float32, size)
+	for i := range arena {
+		arena[i] = float32(math.Inf(1))
+	}
 	for i := range e.numeric {
 		f := &e.numeric[i]
-		cuts := e.cuts32[f.start:f.end]
-		if len(cuts) > chunk {
+		if f.end-f.start > chunk {
 			continue
 		}
-		t := &cutTable{count: len(cuts)}
-		for j := range t.cuts {
-			t.cuts[j] = float32(math.Inf(1))
+		k := sixteenths(f)
+		pivots, cuts := arena[:16], arena[16:]
+		copy(cuts, e.cuts32[f.start:f.end])
+		for j := range k {
+			pivots[j] = cuts[16*j+15]
 		}
-		copy(t.cuts[:], cuts)
-		for j := range t.pivots {
-			t.pivots[j] = t.cuts[16*j+15]
-		}
-		e.tables[i] = t
+		e.tables[i] = cutTable{&pivots[0], uintptr(f.end - f.start), uintptr(64 * k)}
+		arena = arena[16*(k+2):]
 	}
+	e.stats.Bytes += 4 * size
 }
 
 // fillRow writes a value's rank into the slots of a row.

@@ -27,15 +27,15 @@ func level(d int) {
 	emit = func(first, nodes, k int) int {
 		z := top
 		if nodes == 1 {
-			p("\tMOVL %d(R8), AX", 4*first)
-			p("\tVMOVDQU8 (SI)(AX*1), Z%d", z)
+			p("\tMOVWLZX %d(R8), AX", 2*first)
+			p("\tVMOVDQU8 (SI)(AX*8), Z%d", z)
 			top++
 			return z
 		}
 		if nodes == 2 {
 			emit(first, 1, k+1)
-			p("\tMOVL %d(R8), AX", 4*(first+1))
-			p("\tVMOVDQU8 (SI)(AX*1), K%d, Z%d", k, z)
+			p("\tMOVWLZX %d(R8), AX", 2*(first+1))
+			p("\tVMOVDQU8 (SI)(AX*8), K%d, Z%d", k, z)
 			return z
 		}
 		a := emit(first, nodes/2, k+1)
@@ -61,7 +61,7 @@ func main() {
 	p("\tMOVQ t+0(FP), DI")
 	p("\tMOVQ block+8(FP), SI")
 	p("\tMOVQ sums+16(FP), R9")
-	p("\tMOVQ 0(DI), R8   // slots: 64 offsets a tree")
+	p("\tMOVQ 0(DI), R8   // slots: 64 places a tree")
 	p("\tMOVQ 8(DI), R10  // ranks: 64 bytes a tree")
 	p("\tMOVQ 16(DI), R11 // leaves: 1<<depth a tree")
 	p("\tMOVQ 24(DI), R12 // depth")
@@ -107,7 +107,7 @@ func main() {
 		p("\tVBLENDMPS Z9, Z8, K7, Z8")
 		p("\tVADDPS Z8, Z%d, Z%d", 28+g, 28+g)
 	}
-	p("\tADDQ $256, R8")
+	p("\tADDQ $128, R8")
 	p("\tADDQ $64, R10")
 	p("\tADDQ BX, R11")
 	p("\tDECQ R13")

@@ -156,7 +156,7 @@ func (w *forest[T]) plan(f *file, depths []uint32) error {
 		w.groups = append(w.groups, g)
 	}
 	w.nodes = make([]uint32, nodes)
-	w.leaves = make([]T, nodes)
+	w.leaves = make([]T, nodes, nodes+leafTail)
 	w.links = make([]link, links)
 	w.values = make([]T, links)
 	return nil

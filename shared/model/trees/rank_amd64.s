@@ -2,14 +2,16 @@
 
 // func rankColumn(t *cutTable, x *float64, n int, dst *byte) (missing uint64)
 TEXT ·rankColumn(SB), NOSPLIT, $0-40
-	MOVQ t+0(FP), DI
+	MOVQ t+0(FP), DX
 	MOVQ x+8(FP), SI
 	MOVQ n+16(FP), CX
 	MOVQ dst+24(FP), R8
+	MOVQ 0(DX), DI           // pivots, then cuts
+	MOVQ 8(DX), R11          // count
+	MOVQ 16(DX), R12         // bytes of the sixteenths before the spare one
 	XORQ R9, R9              // missing
 	XORQ R10, R10            // row
 	VMOVUPS (DI), Z0         // pivots
-	MOVQ (64+17*64)(DI), R11 // count
 
 row:
 	VMOVSD (SI)(R10*8), X1
@@ -21,6 +23,8 @@ row:
 	KMOVW K1, AX
 	POPCNTL AX, AX
 	SHLQ $6, AX
+	CMPQ AX, R12
+	CMOVQGT R12, AX
 	VMOVUPS 64(DI)(AX*1), Z3
 	VCMPPS $18, Z2, Z3, K2   // cuts of that sixteenth <= x
 	KMOVW K2, BX

@@ -40,9 +40,9 @@ func (s *Session) Predict(x []float64, n int, out []float64) {
 	for i := range e.numeric {
 		f := &e.numeric[i]
 		values := x[f.feature*n:][:n]
-		if e.tables != nil && e.tables[i] != nil {
+		if e.tables != nil && e.tables[i].pivots != nil {
 			for r := range values {
-				f.fillRow(e.tables[i], &values[r], rows[r*e.slots:])
+				f.fillRow(&e.tables[i], &values[r], rows[r*e.slots:])
 			}
 		} else if e.input == Float32 {
 			fillNumeric(f, e.cuts32[f.start:f.end], values, rows, e.slots)

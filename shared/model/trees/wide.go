@@ -14,10 +14,13 @@ const wideDepth = 6
 // wideFrom is the number of rows from which a vector of 64 pays.
 const wideFrom = 6
 
+// leafTail is how far past a tree's leaves the kernel may read.
+const leafTail = 64
+
 // wideTrees is a run of trees of one depth that add to one output, as the
 // kernel reads it; its field order is the kernel's.
 type wideTrees struct {
-	slots  *uint32  // 64 a tree, by heap index: the slot's offset in a block
+	slots  *uint16  // 64 a tree, by heap index: the slot's offset in a block, in eighths
 	ranks  *byte    // 64 a tree, by heap index
 	leaves *float32 // 1<<depth a tree
 	depth  uintptr
@@ -29,7 +32,7 @@ type wideTrees struct {
 type wide struct {
 	runs []wideRun
 	// What the runs point into.
-	slots  []uint32
+	slots  []uint16
 	ranks  []byte
 	leaves []float32
 }
@@ -39,8 +42,14 @@ type wideRun struct {
 	output uint32
 }
 
+// wideSlots is how many slots the kernel can address.
+const wideSlots = 1 << 16 / 8
+
 // widen returns w for the kernel, nil where the kernel cannot take it.
-func widen(w *forest[float32]) *wide {
+func widen(w *forest[float32], slots int) *wide {
+	if slots > wideSlots {
+		return nil
+	}
 	n := 0
 	for i := range w.groups {
 		if w.groups[i].linked || w.groups[i].depth > wideDepth {
@@ -48,7 +57,14 @@ func widen(w *forest[float32]) *wide {
 		}
 		n += int(w.groups[i].trees)
 	}
-	v := &wide{slots: make([]uint32, 64*n), ranks: make([]byte, 64*n), leaves: make([]float32, 0, len(w.leaves)+64)}
+	v := &wide{slots: make([]uint16, 64*n), ranks: make([]byte, 64*n)}
+	// The trees of one output stand as they are added already; those of several
+	// are brought into that order. The kernel reads 64 leaves of any tree.
+	if len(w.base) == 1 {
+		v.leaves = w.leaves[:len(w.leaves)+leafTail]
+	} else {
+		v.leaves = make([]float32, 0, len(w.leaves)+leafTail)
+	}
 	at := 0 // trees laid out so far
 	type span struct{ output, first, leaf, depth, trees int }
 	var spans []span
@@ -61,19 +77,24 @@ func widen(w *forest[float32]) *wide {
 				}
 				if last := len(spans) - 1; last < 0 || spans[last].output != o || spans[last].depth != int(g.depth) {
 					spans = append(spans, span{o, at, len(v.leaves), int(g.depth), 0})
+					if len(w.base) == 1 {
+						spans[last+1].leaf = int(g.node)
+					}
 				}
 				spans[len(spans)-1].trees++
 				from := g.node + k<<g.depth
 				for h, test := range w.nodes[from:][:1<<g.depth] {
-					v.slots[64*at+h] = test >> 8 * BlockRows
+					v.slots[64*at+h] = uint16(test >> 8 * (BlockRows / 8))
 					v.ranks[64*at+h] = byte(test)
 				}
-				v.leaves = append(v.leaves, w.leaves[from:][:1<<g.depth]...)
+				if len(w.base) > 1 {
+					v.leaves = append(v.leaves, w.leaves[from:][:1<<g.depth]...)
+				}
 				at++
 			}
 		}
 	}
-	v.leaves = v.leaves[:len(v.leaves)+64] // the kernel reads 64 leaves of any tree
+	v.leaves = v.leaves[:cap(v.leaves)]
 	for _, s := range spans {
 		v.runs = append(v.runs, wideRun{wideTrees{
 			&v.slots[64*s.first], &v.ranks[64*s.first], &v.leaves[s.leaf], uintptr(s.depth), uintptr(s.trees),
@@ -82,8 +103,14 @@ func widen(w *forest[float32]) *wide {
 	return v
 }
 
-// bytes is the memory of the layout.
-func (v *wide) bytes() int { return 4*cap(v.slots) + cap(v.ranks) + 4*cap(v.leaves) }
+// bytes is the memory of the layout beside w's.
+func (v *wide) bytes(w *forest[float32]) int {
+	n := 2*len(v.slots) + len(v.ranks)
+	if len(w.base) > 1 {
+		n += 4 * len(v.leaves)
+	}
+	return n
+}
 
 // predictWide scores n rows whose slots stand in s.rows slot by slot, 64 rows each.
 func (s *Session) predictWide(x []float64, n int, out []float64) {
@@ -91,7 +118,7 @@ func (s *Session) predictWide(x []float64, n int, out []float64) {
 	w := e.walk.(*forest[float32])
 	for i := range e.numeric {
 		f := &e.numeric[i]
-		if t := e.tables[i]; t != nil {
+		if t := &e.tables[i]; t.pivots != nil {
 			f.fillBlockTable(t, x[f.feature*n:][:n], s.rows)
 		} else {
 			f.fillBlock(e.cuts32[f.start:f.end], x[f.feature*n:][:n], s.rows)

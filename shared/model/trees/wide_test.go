@@ -1,9 +1,11 @@
 package trees
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"testing"
 )
 
@@ -158,19 +160,48 @@ func batches(e *Ensemble, x []float64, n, size int) []float64 {
 	return out
 }
 
-// BenchmarkPredict times 500 trees of depth 6 over 100 features, a different
-// row or block each call.
-func BenchmarkPredict(b *testing.B) {
-	rng := rand.New(rand.NewPCG(3, 4))
+// learned is a forest of 500 trees of depth 6 over 100 features, as a histogram
+// learner makes them: 254 cuts a feature, missing left or right.
+func learned(rng *rand.Rand) *Forest {
 	f := randomForest(rng, 100, 1, 500, 6, 0, Less)
-	for i := range f.Trees { // as a histogram learner makes them: 254 cuts a feature, missing left or right
+	for i := range f.Trees {
 		for j := range f.Trees[i].Nodes {
 			n := &f.Trees[i].Nodes[j]
 			n.Threshold = math.Erfinv(2*float64(1+rng.IntN(254))/255-1) * math.Sqrt2
 			n.Missing %= AsZero
 		}
 	}
-	e := open(b, f)
+	return f
+}
+
+// TestMemory opens an ensemble and lets its file go: what stays is at most
+// twice the file.
+func TestMemory(t *testing.T) {
+	b, err := learned(rand.New(rand.NewPCG(3, 4))).Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	size := uint64(len(b))
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	e, err := Open(bytes.Clone(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if got := after.HeapAlloc - before.HeapAlloc; got > 2*size {
+		t.Errorf("%d bytes stay of a file of %d", got, size)
+	}
+	runtime.KeepAlive(b)
+	runtime.KeepAlive(e)
+}
+
+// BenchmarkPredict times it, a different row or block each call.
+func BenchmarkPredict(b *testing.B) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	e := open(b, learned(rng))
 	scalar := *e
 	scalar.wide, scalar.tables = nil, nil
 	const n = 4096
