@@ -1,5 +1,7 @@
 package trees
 
+import "slices"
+
 // lanes is how many trees a row walks side by side: enough independent chains
 // of loads to hide their latency.
 const lanes = 8
@@ -49,7 +51,7 @@ type forest[T number] struct {
 }
 
 func layOut[T number](f *file, m *slotMap, leaves []T) (*forest[T], error) {
-	w := &forest[T]{base: make([]T, f.Outputs), outputOf: f.outputOf}
+	w := &forest[T]{base: make([]T, f.Outputs), outputOf: slices.Clone(f.outputOf)}
 	for i, b := range f.base {
 		w.base[i] = T(b)
 	}
