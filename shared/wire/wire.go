@@ -74,7 +74,9 @@ func (in *input) column(name []byte, guess int) (int, bool) {
 	return i, ok
 }
 
-// at names an input, and a row of it from 0, in a message.
-func (in *input) at(row int) string {
-	return fmt.Sprintf("input %q, row %d (rows count from 1)", in.name, row+1)
+// Place names an input, and a row of it from 0, in a message.
+func Place(input string, row int) string {
+	return fmt.Sprintf("input %q, row %d (rows count from 1)", input, row+1)
 }
+
+func (in *input) at(row int) string { return Place(in.name, row) }
