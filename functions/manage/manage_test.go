@@ -18,6 +18,6 @@ func router(w *registrytest.World) *web.Router {
 func TestScripts(t *testing.T) {
 	for _, name := range []string{"promotion", "endpoints", "workspace", "bad"} {
 		w := registrytest.New(t)
-		webtest.TestHandler(t, "testdata/"+name+".txt", w.Script(router(w)))
+		webtest.TestHandler(t, "testdata/"+name+".txt", w.Script(router(w), nil))
 	}
 }

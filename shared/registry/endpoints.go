@@ -63,14 +63,11 @@ func validEndpointName(s string) bool {
 // CreateEndpoint adds an endpoint. It starts on what default serves, never on
 // staging's.
 func (r *Registry) CreateEndpoint(ctx context.Context, ws, svc, name string, by Actor, c SettingsChange) (*service.Endpoint, error) {
-	if !validEndpointName(name) {
-		return nil, fault.New(fault.BadArgument, "BadParameterValue", "endpoint name %q: a name is at most 24 lower-case letters and digits", cut(name)).At("name")
-	}
-	if name == service.Default || name == service.Staging {
-		return nil, fault.New(fault.Conflict, "Conflict", "every service has its endpoint %q", name).At("name")
-	}
 	if err := by.May(ActCreateEndpoint, service.Endpoint{Name: name}); err != nil {
 		return nil, err
+	}
+	if !validEndpointName(name) {
+		return nil, fault.New(fault.BadArgument, "BadParameterValue", "endpoint name %q: a name is at most 24 lower-case letters and digits", cut(name)).At("name")
 	}
 	settings, err := c.on(service.Settings{})
 	if err != nil {

@@ -55,6 +55,30 @@ func (r *Registry) keysOf(ctx context.Context, ws, svc, id string) (*Keys, error
 	return &keys, nil
 }
 
+// HoldsKey returns the actor who holds key, if it is one of the endpoint's own
+// two; anything else is Unauthorized, whatever is wrong.
+func (r *Registry) HoldsKey(ctx context.Context, ws, svc, name, key string) (Actor, error) {
+	refused := fault.New(fault.Unauthorized, "ManagementRequestUnauthorized", "Invalid credentials provided.")
+	if _, err := r.liveService(ctx, ws, svc); fault.Is(err, fault.NotFound) {
+		return Actor{}, refused
+	} else if err != nil {
+		return Actor{}, err
+	}
+	e, err := r.endpointNamed(ctx, ws, svc, name)
+	if fault.Is(err, fault.NotFound) {
+		return Actor{}, refused
+	} else if err != nil {
+		return Actor{}, err
+	}
+	t, err := r.Resolve(ctx, ws, e.ID)
+	if fault.Is(err, fault.NotFound) || err == nil && !t.Authorized(key) {
+		return Actor{}, refused
+	} else if err != nil {
+		return Actor{}, err
+	}
+	return KeyHolder(e.ID), nil
+}
+
 // RegenerateKey replaces the key in slot ("primary" or "secondary"); callers
 // with the old one are refused within 5 s.
 func (r *Registry) RegenerateKey(ctx context.Context, ws, svc, name, slot string, by Actor) (*Keys, error) {

@@ -605,12 +605,14 @@ func TestPublishRefuses(t *testing.T) {
 
 	r = newRegistry(t, openStore(t), Options{})
 	for name, change := range map[string]func(*Publication){
-		"no name":        func(p *Publication) { p.Name = "" },
-		"name":           func(p *Publication) { p.Name = " x" },
-		"experiment":     func(p *Publication) { p.ExperimentID = "../../x" },
-		"manifest":       func(p *Publication) { p.Manifest = []byte(`{`) },
-		"format":         func(p *Publication) { p.Manifest = []byte(`{"format":2}`) },
-		"missing assets": func(p *Publication) { p.Manifest = []byte(`{"format":1,"assets":[{"name":"a","kind":"TrainedModel","digest":"00"}]}`) },
+		"no name":    func(p *Publication) { p.Name = "" },
+		"name":       func(p *Publication) { p.Name = " x" },
+		"experiment": func(p *Publication) { p.ExperimentID = "../../x" },
+		"manifest":   func(p *Publication) { p.Manifest = []byte(`{`) },
+		"format":     func(p *Publication) { p.Manifest = []byte(`{"format":2}`) },
+		"missing assets": func(p *Publication) {
+			p.Manifest = []byte(`{"format":1,"assets":[{"name":"a","kind":"TrainedModel","digest":"00"}]}`)
+		},
 	} {
 		p := publication(t, "one")
 		change(&p)

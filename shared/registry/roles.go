@@ -133,6 +133,8 @@ func (a Actor) May(act Act, endpoint service.Endpoint) error {
 
 func instead(act Act, endpoint string) string {
 	switch {
+	case act == ActCreateEndpoint:
+		return "every service has it"
 	case act == ActDeleteEndpoint:
 		return "it lives as long as its service"
 	case endpoint == service.Default:

@@ -149,7 +149,7 @@ type Cell struct {
 }
 
 // Check makes the call of each cell and holds it against the table: a refused
-// call is answered 400, 401, 403, 404 or 409 and moves nothing, an allowed one
+// call is answered 400, 401, 403 or 404 and moves nothing, an allowed one
 // moves just what it says, and default is moved by deployers alone. Refused
 // calls share a stage; each allowed one has its own.
 func Check(t *testing.T, cells []Cell, do func(s *Stage, call, bearer string) (status int, body string)) {

@@ -73,8 +73,9 @@ func New(t testing.TB) *World {
 	w := &World{Store: &st.Store, Ring: ring}
 	w.Catalog = catalog.New(st.Tables, artifact.New(st.Blobs), ring)
 	w.Registry = registry.New(w.Store, ring, registry.Options{
-		Load: func(_ context.Context, _, digest string) (*scoring.Deployment, int64, error) {
-			return &scoring.Deployment{Digest: digest}, 1, nil
+		Load: func(ctx context.Context, ws, digest string) (*scoring.Deployment, int64, error) {
+			m, err := w.Registry.Manifest(ctx, ws, digest)
+			return &scoring.Deployment{Digest: digest, Manifest: m}, 1, err
 		},
 	})
 	n := catalog.NewWorkspace{ID: Workspace, Name: "Telecom"}
@@ -213,9 +214,14 @@ var moment = regexp.MustCompile(`"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"`)
 //	POST /test/run/{salt}    the experiment has run, and gives another deployment
 //	POST /test/edit          the experiment was edited since its run
 //	POST /test/call/{id}     a successful call of the endpoint
-func (w *World) Script(h http.Handler) http.Handler {
+//
+// known are values that have a name from the start.
+func (w *World) Script(h http.Handler, known map[string]string) http.Handler {
 	names := map[string]string{Workspace: "{ws}", Experiment: "{experiment}"} // value -> name
 	values := map[string]string{"{ws}": Workspace, "{experiment}": Experiment}
+	for name, value := range known {
+		names[value], values["{"+name+"}"] = "{"+name+"}", value
+	}
 	count := map[string]int{}
 	back := func(s string) string {
 		for name, value := range values {
