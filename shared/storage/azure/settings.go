@@ -36,7 +36,11 @@ func (s Settings) String() string {
 		}
 		return "connection string of account " + c.name
 	}
-	return fmt.Sprintf("identity on account %s%s", s.AccountName, s.BlobServiceURI)
+	account := s.AccountName
+	if u, err := url.Parse(s.BlobServiceURI); account == "" && err == nil {
+		account = u.Host
+	}
+	return "identity on account " + account
 }
 
 // GoString keeps the secret out of %#v as well.
