@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"net/url"
 	"time"
 
@@ -11,12 +12,16 @@ import (
 	"github.com/portico-ml/portico/functions/blobs"
 	"github.com/portico-ml/portico/functions/drop"
 	"github.com/portico-ml/portico/functions/manage"
+	"github.com/portico-ml/portico/functions/notify"
+	"github.com/portico-ml/portico/functions/rrs"
 	runsfunction "github.com/portico-ml/portico/functions/runs"
 	"github.com/portico-ml/portico/functions/sweep"
+	"github.com/portico-ml/portico/functions/webservices"
 	"github.com/portico-ml/portico/functions/workbench"
 	"github.com/portico-ml/portico/shared/artifact"
 	"github.com/portico-ml/portico/shared/batch"
 	"github.com/portico-ml/portico/shared/catalog"
+	"github.com/portico-ml/portico/shared/config"
 	"github.com/portico-ml/portico/shared/connect/blob"
 	"github.com/portico-ml/portico/shared/host/azfunc"
 	"github.com/portico-ml/portico/shared/host/event"
@@ -40,6 +45,7 @@ func (a *app) wire(p *parts) {
 	})
 	cat := catalog.New(st.Tables, artifact.New(st.Blobs), p.ring)
 	experiments := runs.New(runs.Config{Store: st, Catalog: cat, Log: log})
+	files := blob.New(blob.Config{Transport: p.guard.Transport(), Own: p.own(), Accounts: p.accounts})
 	jobs := batch.New(batch.Config{
 		Store: st,
 		Deployment: func(ctx context.Context, ws, digest string) (batch.Deployment, func(), error) {
@@ -50,7 +56,7 @@ func (a *app) wire(p *parts) {
 			return batch.Scored(d), release, nil
 		},
 		Sealer: p.ring,
-		Blobs:  blob.New(blob.Config{Transport: p.guard.Transport(), Own: p.own(), Accounts: p.accounts}),
+		Blobs:  files,
 		Ended:  a.jobEnded,
 		Limits: batch.Limits{
 			Window:      cfg.JobWindow,
@@ -61,8 +67,17 @@ func (a *app) wire(p *parts) {
 		Log: log,
 	})
 
+	rrs.New(a.registry, rrs.Options{
+		MaxBody: cfg.MaxBodyBytes,
+		MaxRows: cfg.MaxRows,
+		Timeout: cfg.ScoreTimeout,
+		Memory:  cfg.MemoryBytes,
+		Live:    live(cfg, st, log),
+		Log:     log,
+	}).Register(a.router)
 	bes.New(a.registry, jobs).Register(a.router)
 	manage.New(a.registry, cat, experiments, p.verifier, st).Register(a.router)
+	webservices.New(a.registry, cat, p.verifier, files).Register(a.router)
 	workbench.New(p.verifier, cat, experiments, st.Blobs).Register(a.router)
 
 	if p.links != nil {
@@ -74,6 +89,7 @@ func (a *app) wire(p *parts) {
 	queue("besjob", besjob.New(jobs, places).Handle)
 	queue("beschunk", beschunk.New(jobs, places).Handle)
 	queue("drop", drop.New(a.registry, jobs, places, st.Queues, log).Handle)
+	queue("notify", notify.New(a.registry, p.guard.Client(), places, st.Queues, log).Handle)
 	queue("runs", runsfunction.New(experiments, places, st.Queues, log).Handle)
 	a.triggers["sweep"] = azfunc.Trigger{Kind: azfunc.Timer, Handle: sweep.New(st.Tables, log,
 		sweep.Duty{Name: "jobs", Every: time.Minute, Step: jobs.SweepJobs},
@@ -82,8 +98,16 @@ func (a *app) wire(p *parts) {
 			return "", err
 		}},
 		sweep.Duty{Name: "registry", Every: 5 * time.Minute, Step: a.registry.Sweep},
-		sweep.Poison(st, log, "besjob", "beschunk", "drop", "runs", "notify"),
+		sweep.Poison(st, log, a.telemetry.Metrics().Poison, "besjob", "beschunk", "drop", "runs", "notify"),
 	).Handle}
+}
+
+// live counts the processes that share limits; nil where each has its own.
+func live(cfg config.Config, st *storage.Store, log *slog.Logger) func() int {
+	if !cfg.GlobalLimits {
+		return nil
+	}
+	return rrs.NewInstances(st.Tables, log).Live
 }
 
 // own recognises the addresses of blobs in the embedded store; nil where blobs

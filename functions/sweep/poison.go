@@ -14,9 +14,9 @@ import (
 // Poison is the duty that reads the poison queues, which nobody else does. A
 // message of ours is sent once more, with a try less to live; what comes here
 // again, or cannot be read, is kept as a blob poison/{queue}/{time}-{id} and
-// logged as an error, for an alarm to find.
-func Poison(st *storage.Store, log *slog.Logger, queues ...string) Duty {
-	p := &poison{st, log}
+// logged as an error and told to alarm.
+func Poison(st *storage.Store, log *slog.Logger, alarm func(ctx context.Context, queue string), queues ...string) Duty {
+	p := &poison{st, log, alarm}
 	return Duty{Name: "poison", Every: time.Minute, Step: func(ctx context.Context, cursor string) (string, error) {
 		i := max(0, slices.Index(queues, cursor)) // a queue that is no more: begin again
 		if err := p.empty(ctx, queues[i]); err != nil {
@@ -30,8 +30,9 @@ func Poison(st *storage.Store, log *slog.Logger, queues ...string) Duty {
 }
 
 type poison struct {
-	st  *storage.Store
-	log *slog.Logger
+	st    *storage.Store
+	log   *slog.Logger
+	alarm func(ctx context.Context, queue string)
 }
 
 func (p *poison) empty(ctx context.Context, queue string) error {
@@ -61,8 +62,11 @@ func (p *poison) settle(ctx context.Context, queue string, m storage.Message) er
 	}
 	key := "poison/" + queue + "/" + m.Inserted.UTC().Format("20060102T150405Z") + "-" + segment(m.ID)
 	p.log.ErrorContext(ctx, "poisoned message kept", "queue", queue, "id", m.ID, "key", key)
-	_, err := p.st.Blobs.Put(ctx, key, m.Body, nil, storage.Condition{})
-	return err
+	if _, err := p.st.Blobs.Put(ctx, key, m.Body, nil, storage.Condition{}); err != nil {
+		return err
+	}
+	p.alarm(ctx, queue)
+	return nil
 }
 
 // segment makes a queue's message id a segment of a key.

@@ -48,18 +48,17 @@ type Config struct {
 
 	AllowNetworks []Network // PORTICO_ALLOW_NETWORKS
 
-	MaxBodyBytes  int64         // PORTICO_MAX_BODY_BYTES
-	MaxRows       int           // PORTICO_MAX_ROWS
-	ScoreTimeout  time.Duration // PORTICO_SCORE_TIMEOUT
-	MemoryBytes   int64         // PORTICO_MEMORY_BYTES
-	CacheBytes    int64         // PORTICO_CACHE_BYTES
-	StaleFor      time.Duration // PORTICO_STALE_FOR
-	GlobalLimits  bool          // PORTICO_GLOBAL_LIMITS
-	ChunkBytes    int64         // PORTICO_CHUNK_BYTES
-	RecordBytes   int64         // PORTICO_RECORD_BYTES
-	JobWindow     int           // PORTICO_JOB_WINDOW
-	ResultDays    int           // PORTICO_RESULT_DAYS
-	MaxChunksHere int           // PORTICO_CHUNKS_AT_ONCE
+	MaxBodyBytes int64         // PORTICO_MAX_BODY_BYTES
+	MaxRows      int           // PORTICO_MAX_ROWS
+	ScoreTimeout time.Duration // PORTICO_SCORE_TIMEOUT
+	MemoryBytes  int64         // PORTICO_MEMORY_BYTES
+	CacheBytes   int64         // PORTICO_CACHE_BYTES
+	StaleFor     time.Duration // PORTICO_STALE_FOR
+	GlobalLimits bool          // PORTICO_GLOBAL_LIMITS
+	ChunkBytes   int64         // PORTICO_CHUNK_BYTES
+	RecordBytes  int64         // PORTICO_RECORD_BYTES
+	JobWindow    int           // PORTICO_JOB_WINDOW
+	ResultDays   int           // PORTICO_RESULT_DAYS
 
 	LogLevel     string        // PORTICO_LOG_LEVEL
 	OTLPEndpoint string        // OTEL_EXPORTER_OTLP_ENDPOINT

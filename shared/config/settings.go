@@ -224,11 +224,6 @@ var settings = []Setting{
 		set:     number(1, 7, func(c *Config) *int { return &c.ResultDays }),
 	},
 	{
-		Name: "PORTICO_CHUNKS_AT_ONCE", Unit: "chunks; 0 = one per processor", Default: "0", Example: "2",
-		Meaning: "Most chunks scored at once in one process.",
-		set:     number(0, 1024, func(c *Config) *int { return &c.MaxChunksHere }),
-	},
-	{
 		Name: "PORTICO_LOG_LEVEL", Unit: "debug, info, warn or error", Default: "info", Example: "info",
 		Meaning: "Least level of the lines that are logged.",
 		set: func(c *Config, v string) error {

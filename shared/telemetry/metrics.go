@@ -65,10 +65,10 @@ func (m *Metrics) Close(ctx context.Context) {
 	}
 }
 
-// Poison counts messages of a queue that could not be rescued: the alarm.
-func (m *Metrics) Poison(ctx context.Context, queue string, n int) {
+// Poison counts a message of a queue that could not be rescued: the alarm.
+func (m *Metrics) Poison(ctx context.Context, queue string) {
 	if m != nil {
-		m.poison.Add(ctx, int64(n), metric.WithAttributes(attribute.String(keyQueue, queue)))
+		m.poison.Add(ctx, 1, metric.WithAttributes(attribute.String(keyQueue, queue)))
 	}
 }
 

@@ -207,7 +207,7 @@ func TestMetricsAreSentAsOTLP(t *testing.T) {
 	}
 	tel.Call(t.Context(), &web.CallInfo{Route: "POST /x", Endpoint: "e1", Status: 503, Code: "RequestThrottled"})
 	tel.Delivery(t.Context(), azfunc.Delivery{Function: "besjob", Wait: time.Second, Total: time.Second})
-	m.Poison(t.Context(), "besjob", 2)
+	m.Poison(t.Context(), "besjob")
 	tel.Close(context.WithoutCancel(t.Context()))
 
 	if header.Get("Api-Key") != "k" || header.Get("Other") != "v" || header.Get("Content-Type") != "application/json" {
@@ -253,7 +253,7 @@ func TestMetricsAreSentAsOTLP(t *testing.T) {
 
 func TestMetricsOffCountNothing(t *testing.T) {
 	var m *Metrics
-	m.Poison(t.Context(), "q", 1)
+	m.Poison(t.Context(), "q")
 	m.Close(t.Context())
 }
 
