@@ -400,19 +400,11 @@ func (f *Function) swagger(scope string) web.HandlerFunc {
 		}
 		w.Header()["X-Portico-Deployment"] = []string{digest}
 		return web.Bytes(w, http.StatusOK, "application/json; charset=utf-8", wire.Swagger(m, wire.Endpoint{
-			Title: t.Service.Name, Description: description(t), Name: t.Endpoint.Name,
+			Title: t.Service.Name, Description: t.Service.Description, Name: t.Endpoint.Name,
 			BaseURL: web.BaseURL(r), Path: "/" + scope + "/" + t.Endpoint.Workspace + "/services/" + t.Endpoint.ID,
 			SampleData: t.Endpoint.Settings.SampleData,
 		}))
 	}
-}
-
-// description is the endpoint's own, or else the service's.
-func description(t *registry.Target) string {
-	if d := t.Endpoint.Settings.Description; d != "" {
-		return d
-	}
-	return t.Service.Description
 }
 
 // prepared keeps the ports of deployments. An entry costs little; when there
