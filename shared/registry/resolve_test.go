@@ -555,8 +555,11 @@ func TestUsage(t *testing.T) {
 		time.Sleep(24 * time.Hour)
 		r.Count(target, Call{})
 		time.Sleep(3 * flushEvery)
-		if len(r.usage.m) != 1 {
-			t.Errorf("%d counters kept", len(r.usage.m))
+		r.usage.mu.RLock()
+		kept := len(r.usage.m)
+		r.usage.mu.RUnlock()
+		if kept != 1 {
+			t.Errorf("%d counters kept", kept)
 		}
 		days, err = r.Usage(t.Context(), target.Endpoint.ID, now, time.Now())
 		if err != nil || len(days) != 2 || days[1].Calls != 1 {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/portico-ml/portico/shared/artifact"
 	"github.com/portico-ml/portico/shared/fault"
+	"github.com/portico-ml/portico/shared/frame"
 	"github.com/portico-ml/portico/shared/model"
 	"github.com/portico-ml/portico/shared/scoring"
 	"github.com/portico-ml/portico/shared/service"
@@ -148,6 +149,7 @@ func (r *Registry) deriveFrom(ctx context.Context, ws, svc, base string, parts m
 		replaced = map[string]string{}
 	}
 	models := slices.Clone(record.Models)
+	var read frame.Schema // what the new models read
 	for name, part := range parts {
 		i := slices.IndexFunc(m.Assets, func(a service.Asset) bool {
 			return a.Resource == name && a.Kind == service.TrainedModel
@@ -155,9 +157,11 @@ func (r *Registry) deriveFrom(ctx context.Context, ws, svc, base string, parts m
 		if i < 0 {
 			return d, noResource(m, name)
 		}
-		if err := r.fits(ctx, ws, &m.Assets[i], part); err != nil {
+		next, err := r.fits(ctx, ws, &m.Assets[i], part)
+		if err != nil {
 			return d, err
 		}
+		read = append(read, next.Columns...)
 		digest, err := r.artifacts.Put(ctx, ws, part)
 		if err != nil {
 			return d, fault.Wrap(err, fault.Unavailable, "store resource")
@@ -168,19 +172,12 @@ func (r *Registry) deriveFrom(ctx context.Context, ws, svc, base string, parts m
 		models = slices.DeleteFunc(models, func(u ModelUse) bool { return u.Digest == old })
 		models = append(models, ModelUse{Asset: m.Assets[i].Name, Name: name, Digest: digest})
 	}
-	if err := r.answer(ctx, ws, m); err != nil {
-		return d, err
-	}
-	manifest, err := encodeManifest(m)
+	digest, err := r.derived(ctx, ws, m, read)
 	if err != nil {
 		return d, err
 	}
-	digest := artifact.Digest(manifest)
 	if digest == base {
 		return Deployment{Digest: base}, nil
-	}
-	if _, err := r.store(ctx, ws, manifest); err != nil {
-		return d, err
 	}
 	root := record.Base
 	if root == "" {
@@ -190,6 +187,64 @@ func (r *Registry) deriveFrom(ctx context.Context, ws, svc, base string, parts m
 		Digest: digest, ExperimentID: record.ExperimentID, RunID: record.RunID, Ran: record.Ran,
 		Models: models, Warnings: record.Warnings, Base: root, Replaced: replaced,
 	}), nil
+}
+
+// derived stores m, whose assets have changed. Levels that only the new models
+// know are pinned besides the old ones, so that they do not score as unknown;
+// where the graph cannot take them (a level would be a column, say) the levels
+// stay as they were published.
+func (r *Registry) derived(ctx context.Context, ws string, m *service.Manifest, read frame.Schema) (digest string, err error) {
+	if wide, changed := widen(m, read); changed {
+		digest, err = r.storeAnswered(ctx, ws, wide)
+		if err == nil || fault.KindOf(err).Traits().Retry {
+			return digest, err
+		}
+		r.log.InfoContext(ctx, "new levels of a replaced model are not pinned", "workspace", ws, "error", err)
+	}
+	return r.storeAnswered(ctx, ws, m)
+}
+
+// widen returns m with the levels of the columns in read added wherever a
+// column of that name has levels.
+func widen(m *service.Manifest, read frame.Schema) (*service.Manifest, bool) {
+	changed := false
+	schema := func(s frame.Schema) frame.Schema {
+		s = slices.Clone(s)
+		for i := range s {
+			j := read.Index(s[i].Name)
+			if j < 0 || !s[i].Categorical() {
+				continue
+			}
+			if more := missing(read[j].Levels, s[i].Levels); len(more) > 0 {
+				s[i].Levels = append(slices.Clone(s[i].Levels), more...)
+				changed = true
+			}
+		}
+		return s
+	}
+	wide := *m
+	wide.Inputs, wide.Outputs, wide.Pins = slices.Clone(m.Inputs), slices.Clone(m.Outputs), slices.Clone(m.Pins)
+	wide.Samples = slices.Clone(m.Samples)
+	for _, ports := range [][]service.Port{wide.Inputs, wide.Outputs} {
+		for i := range ports {
+			ports[i].Schema = schema(ports[i].Schema)
+		}
+	}
+	for i := range wide.Pins {
+		wide.Pins[i].Schema = schema(wide.Pins[i].Schema)
+	}
+	return &wide, changed
+}
+
+func (r *Registry) storeAnswered(ctx context.Context, ws string, m *service.Manifest) (digest string, err error) {
+	if err := r.answer(ctx, ws, m); err != nil {
+		return "", err
+	}
+	body, err := encodeManifest(m)
+	if err != nil {
+		return "", err
+	}
+	return r.store(ctx, ws, body)
 }
 
 // answer records what m, whose assets have changed, answers to its samples.
@@ -215,29 +270,31 @@ func (r *Registry) answer(ctx context.Context, ws string, m *service.Manifest) e
 	return nil
 }
 
-// fits reports why the model of part cannot take the place of the asset's model.
-func (r *Registry) fits(ctx context.Context, ws string, a *service.Asset, part []byte) error {
-	next, err := model.Open(part)
+// fits returns the signature of the model in part, or why it cannot take the
+// place of the asset's model.
+func (r *Registry) fits(ctx context.Context, ws string, a *service.Asset, part []byte) (next model.Signature, err error) {
+	opened, err := model.Open(part)
 	if err != nil {
-		return at(err, a.Resource)
+		return next, at(err, a.Resource)
 	}
 	body, err := r.artifacts.Get(ctx, ws, a.Digest)
 	if err != nil {
-		return fault.Wrap(err, fault.Unavailable, "read the model to be replaced")
+		return next, fault.Wrap(err, fault.Unavailable, "read the model to be replaced")
 	}
 	now, err := model.Open(body)
 	if err != nil {
-		return err
+		return next, err
 	}
-	relation, diffs := next.Signature().Compare(now.Signature())
+	next = opened.Signature()
+	relation, diffs := next.Compare(now.Signature())
 	if relation != model.Breaking {
-		return nil // new levels are welcome
+		return next, nil // new levels are welcome
 	}
 	f := fault.New(fault.Conflict, "ModelOutputMetadataMismatch", "the model given for %q does not promise what the endpoint's callers rely on: %s", a.Resource, diffs[0]).At(a.Resource)
 	for _, d := range diffs[1:] {
 		f.More = append(f.More, fault.Detail{Code: "ModelOutputMetadataMismatch", Target: a.Resource, Message: d})
 	}
-	return f
+	return next, f
 }
 
 // keepResources returns what default serves with the resources that were

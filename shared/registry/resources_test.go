@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"context"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/portico-ml/portico/shared/frame"
 	"github.com/portico-ml/portico/shared/model"
 	"github.com/portico-ml/portico/shared/model/trees"
+	"github.com/portico-ml/portico/shared/scoring"
 	"github.com/portico-ml/portico/shared/service"
 )
 
@@ -171,5 +173,62 @@ func TestReplaceResources(t *testing.T) {
 	}
 	if e, moved, err := r.Refresh(ctx, testWS, svc, "shop", author, true); err != nil || !moved || e.Digest != third.Digest {
 		t.Fatal(e, moved, err)
+	}
+}
+
+// A model retrained on more states takes them, unless the graph cannot.
+func TestReplaceResourcesNewLevels(t *testing.T) {
+	ctx := t.Context()
+	inState := func(levels ...string) func(*model.Header) {
+		return func(h *model.Header) {
+			h.Features[0] = model.Feature{Name: "state", Column: "state", Type: frame.String, Encoding: model.Codes, Levels: levels}
+		}
+	}
+	column := frame.Schema{{Name: "state", Type: frame.String, Levels: []string{"TX", "NY"}}, {Name: "plan", Type: frame.String, Levels: []string{"a"}}}
+	for _, tt := range []struct {
+		name   string
+		refuse bool // the graph cannot take a new level
+		want   string
+	}{{"taken", false, "TX NY CA"}, {"refused", true, "TX NY"}} {
+		t.Run(tt.name, func(t *testing.T) {
+			var r *Registry
+			r = newRegistry(t, openStore(t), Options{Load: func(ctx context.Context, ws, digest string) (*scoring.Deployment, int64, error) {
+				m, err := r.Manifest(ctx, ws, digest)
+				if err == nil && tt.refuse && len(m.Pins[0].Schema[0].Levels) > 2 {
+					err = fault.New(fault.Package, "ValidationError", "node n2 makes a column of each level")
+				}
+				return &scoring.Deployment{Digest: digest}, 1, err
+			}})
+			digest, err := r.artifacts.Put(ctx, testWS, stump(t, 1, inState("NY", "TX")))
+			if err != nil {
+				t.Fatal(err)
+			}
+			pub := publication(t, "")
+			if pub.Manifest, err = encodeManifest(&service.Manifest{
+				Format: 1, Graph: json.RawMessage(`{}`),
+				Assets: []service.Asset{{Name: "asset1", Kind: service.TrainedModel, Digest: digest, Resource: resource}},
+				Inputs: []service.Port{{Name: "input1", Schema: column}},
+				Pins:   []service.Pin{{Node: "n2", Schema: column}},
+			}); err != nil {
+				t.Fatal(err)
+			}
+			p, err := r.Publish(ctx, testWS, author, pub)
+			if err != nil {
+				t.Fatal(err)
+			}
+			e, _, err := r.ReplaceResources(ctx, testWS, p.Service.ID, service.Staging, author, []Resource{{resource, stump(t, 2, inState("CA", "NY", "TX"))}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			m, err := r.Manifest(ctx, testWS, e.Digest)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, s := range []frame.Schema{m.Inputs[0].Schema, m.Pins[0].Schema} {
+				if got := strings.Join(s[0].Levels, " "); got != tt.want || len(s[1].Levels) != 1 {
+					t.Errorf("levels %q of state and %q of plan, want %q", got, s[1].Levels, tt.want)
+				}
+			}
+		})
 	}
 }

@@ -53,7 +53,6 @@ type World struct {
 	mu       sync.Mutex
 	manifest []byte // what publishing finds
 	refusal  error  // or why it cannot
-	warnings []string
 }
 
 // New returns a new world whose deployments load whatever is in them.
