@@ -46,11 +46,12 @@ type Config struct {
 type Connector struct {
 	conf   Config
 	client *http.Client
+	sizes  sizes
 }
 
 // New returns a connector.
 func New(c Config) *Connector {
-	return &Connector{conf: c, client: &http.Client{
+	return &Connector{conf: c, sizes: sizes{wholeMax, blockSize}, client: &http.Client{
 		Transport:     c.Transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
@@ -66,6 +67,7 @@ type Info struct {
 // Blob is one blob of a caller's. It is safe for concurrent use.
 type Blob struct {
 	addr   *address
+	sizes  sizes
 	remote *blockblob.Client
 	cred   *azblob.SharedKeyCredential
 
@@ -75,7 +77,7 @@ type Blob struct {
 
 // Own is a blob of a store of ours, for those who treat all alike.
 func Own(b storage.Blobs, key string) *Blob {
-	return &Blob{own: b, key: key, addr: &address{name: key}}
+	return &Blob{own: b, key: key, addr: &address{name: key}, sizes: sizes{wholeMax, blockSize}}
 }
 
 // Open takes a reference apart and finds out how its blob is reached; write
@@ -93,7 +95,7 @@ func (c *Connector) Open(ctx context.Context, r Reference, write bool) (*Blob, e
 	if err != nil {
 		return nil, invalid("InvalidBlob", "the blob reference is not an address")
 	}
-	b := &Blob{addr: a}
+	b := &Blob{addr: a, sizes: c.sizes}
 	if c.conf.Own != nil {
 		own := false
 		if b.own, b.key, own, err = c.conf.Own(ctx, u, write); own || err != nil {
@@ -134,8 +136,12 @@ func (b *Blob) String() string {
 	return b.addr.url()
 }
 
-// Readable reports whether the signature allows reading, as far as it says.
+// Readable reports whether the signature allows to look at the blob, as far as
+// it says.
 func (b *Blob) Readable() bool {
+	if b.own != nil {
+		return true
+	}
 	sp, given := b.permissions()
 	return !given || strings.Contains(sp, "r")
 }
@@ -274,6 +280,9 @@ func (b *Blob) fail(err error) error {
 		}
 		e := fault.Of(fault.Wrap(err, fault.Unavailable, "reach a caller's blob"))
 		e.Msg = fmt.Sprintf("blob %s could not be reached", b)
+		if b.addr.quoted(e.Error()) {
+			e.Err = errors.New("the cause quotes a secret and is withheld")
+		}
 		return e
 	}
 	said := fmt.Sprintf("blob %s: the storage answered %d %s", b, resp.StatusCode, resp.ErrorCode)

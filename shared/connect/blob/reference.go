@@ -58,6 +58,20 @@ func (a *address) path() string {
 	return url.PathEscape(a.container) + "/" + strings.ReplaceAll(url.PathEscape(a.name), "%2F", "/")
 }
 
+// quoted reports whether text has a secret of a in it.
+func (a *address) quoted(text string) bool {
+	if a.key != "" && strings.Contains(text, a.key) {
+		return true
+	}
+	q, err := url.ParseQuery(a.sas)
+	for _, sig := range q["sig"] {
+		if sig != "" && (strings.Contains(text, sig) || strings.Contains(text, url.QueryEscape(sig))) {
+			return true
+		}
+	}
+	return err != nil
+}
+
 func invalid(code, format string, args ...any) *fault.Error {
 	return fault.New(fault.BadArgument, code, format, args...)
 }
@@ -122,14 +136,14 @@ func checkSAS(sas string) string {
 func (a *address) connection(cs string) error {
 	const code = "InvalidBlobConnectionString"
 	var protocol, suffix, blobEndpoint string
-	for part := range strings.SplitSeq(cs, ";") {
+	for n, part := range strings.Split(cs, ";") {
 		part = strings.TrimSpace(part)
 		if part == "" {
 			continue
 		}
 		name, value, ok := strings.Cut(part, "=")
 		if !ok {
-			return invalid(code, "the connection string has a part without \"=\"")
+			return invalid(code, "part %d of the connection string has no \"=\"", n+1)
 		}
 		switch strings.ToLower(strings.TrimSpace(name)) {
 		case "defaultendpointsprotocol":
@@ -148,7 +162,8 @@ func (a *address) connection(cs string) error {
 			return invalid(code, "UseDevelopmentStorage is the storage emulator of the machine this service runs on, and is not for callers: give BlobEndpoint, AccountName and AccountKey")
 		case "tableendpoint", "queueendpoint", "fileendpoint":
 		default:
-			return invalid(code, "the connection string has a part that is not known: %q", truncate(name, 40))
+			// Not its name, which may be a key pasted without one.
+			return invalid(code, "part %d of the connection string is not known", n+1)
 		}
 	}
 	if blobEndpoint == "" {
@@ -182,13 +197,4 @@ func (a *address) connection(cs string) error {
 		}
 	}
 	return nil
-}
-
-// truncate keeps a part name that is no name (a key pasted without one) out
-// of the message.
-func truncate(s string, n int) string {
-	if len(s) > n {
-		return s[:n/4] + "…"
-	}
-	return s
 }

@@ -12,20 +12,25 @@ import (
 	"github.com/portico-ml/portico/shared/storage"
 )
 
-// Sizes of writes.
-const (
-	// WholeMax is the largest content written by one request, which drops
+// sizes decide how content is written.
+type sizes struct {
+	// whole is the largest content written by one request, which drops
 	// whatever blocks others have left.
-	WholeMax = 256 << 20
-	// BlockSize is the size of the blocks of anything larger.
-	BlockSize = 64 << 20
+	whole int64
+	// block is the size of the blocks of anything larger.
+	block int64
+}
+
+const (
+	wholeMax  = 256 << 20
+	blockSize = 64 << 20
 )
 
 // Content is what is written: Size bytes, readable again from any place.
 type Content struct {
 	Size int64
 	Open func(ctx context.Context, off, n int64) (io.ReadCloser, error)
-	// Block names the block at a position; used above WholeMax. The same
+	// Block names the block at a position; used where it is large. The same
 	// content has the same names, so that a write that died goes on.
 	Block func(n int) storage.PartID
 }
@@ -39,7 +44,7 @@ func (b *Blob) Write(ctx context.Context, c Content, meta map[string]string, con
 	for k, v := range meta {
 		m[k] = to.Ptr(v)
 	}
-	if c.Size <= WholeMax {
+	if c.Size <= b.sizes.whole {
 		s := &section{ctx: ctx, c: c, size: c.Size}
 		defer s.Close()
 		_, err := b.remote.Upload(ctx, s, &blockblob.UploadOptions{Metadata: m, AccessConditions: conditions(cond)})
@@ -50,8 +55,8 @@ func (b *Blob) Write(ctx context.Context, c Content, meta map[string]string, con
 		return err
 	}
 	var names []string
-	for off := int64(0); off < c.Size; off += BlockSize {
-		n := min(BlockSize, c.Size-off)
+	for off := int64(0); off < c.Size; off += b.sizes.block {
+		n := min(b.sizes.block, c.Size-off)
 		name := blockName(c.Block(len(names)))
 		names = append(names, name)
 		if have[name] == n {
