@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -29,6 +30,7 @@ type blobs struct {
 	base   string
 	client *container.Client
 	sign   signer
+	made   atomic.Bool // the container is there
 }
 
 var _ storage.Blobs = (*blobs)(nil)
@@ -301,8 +303,18 @@ func (b *blobs) SignRead(ctx context.Context, key string, until time.Time) (stor
 	return b.signed(ctx, key, "r", until)
 }
 
-// SignWrite implements storage.Blobs.
+// SignWrite implements storage.Blobs. Whoever gets the URL cannot make the
+// container, so it is made here, once per process.
 func (b *blobs) SignWrite(ctx context.Context, key string, until time.Time) (storage.SignedURL, error) {
+	if err := storage.CheckSign(key, until); err != nil {
+		return storage.SignedURL{}, err
+	}
+	if !b.made.Load() {
+		if _, err := b.client.Create(ctx, nil); err != nil && !hasStatus(err, 409) {
+			return storage.SignedURL{}, fail(ctx, err, "make", "container "+b.name)
+		}
+		b.made.Store(true)
+	}
 	return b.signed(ctx, key, "cw", until)
 }
 
