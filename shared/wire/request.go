@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -132,7 +133,7 @@ func (d *Decoder) begin(p *Ports, body []byte, frames []*frame.Frame) error {
 	d.s.b, d.s.i = body, 0
 	d.ports, d.frames, d.rows = p, frames, 0
 	clear(d.params)
-	d.given = append(d.given[:0], make([]bool, len(p.inputs))...)
+	d.given = zeroed(d.given, len(p.inputs))
 	if len(bytes.TrimSpace(body)) == 0 {
 		return refuse("the request has no body")
 	}
@@ -147,6 +148,13 @@ func (d *Decoder) begin(p *Ports, body []byte, frames []*frame.Frame) error {
 		}
 	}
 	return nil
+}
+
+// zeroed returns n zero values, in the memory of s where they fit.
+func zeroed[T any](s []T, n int) []T {
+	s = slices.Grow(s[:0], n)[:n]
+	clear(s)
+	return s
 }
 
 func refuse(format string, args ...any) *fault.Error {
@@ -348,7 +356,7 @@ func (d *Decoder) names(in *input) error {
 
 // checkNames refuses a column given twice, and a required one left out.
 func (d *Decoder) checkNames(in *input) error {
-	d.seen = append(d.seen[:0], make([]int, len(in.schema))...)
+	d.seen = zeroed(d.seen, len(in.schema))
 	for _, k := range d.cols {
 		if d.seen[k]++; d.seen[k] > 1 {
 			return in.twice(k)
@@ -493,7 +501,7 @@ func (d *Decoder) objects(in *input, f *frame.Frame) error {
 
 func (d *Decoder) startRows(in *input) {
 	d.order = d.order[:0]
-	d.seen = append(d.seen[:0], make([]int, len(in.schema))...)
+	d.seen = zeroed(d.seen, len(in.schema))
 }
 
 // row reads one row object. A column that it does not have is missing.
