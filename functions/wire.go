@@ -11,6 +11,7 @@ import (
 	"github.com/portico-ml/portico/functions/besjob"
 	"github.com/portico-ml/portico/functions/blobs"
 	"github.com/portico-ml/portico/functions/drop"
+	"github.com/portico-ml/portico/functions/help"
 	"github.com/portico-ml/portico/functions/manage"
 	"github.com/portico-ml/portico/functions/notify"
 	"github.com/portico-ml/portico/functions/rrs"
@@ -77,6 +78,7 @@ func (a *app) wire(p *parts) {
 	}).Register(a.router)
 	bes.New(a.registry, jobs).Register(a.router)
 	manage.New(a.registry, cat, experiments, p.verifier, st).Register(a.router)
+	help.New(a.registry).Register(a.router)
 	webservices.New(a.registry, cat, p.verifier, files).Register(a.router)
 	workbench.New(p.verifier, cat, experiments, st.Blobs).Register(a.router)
 
