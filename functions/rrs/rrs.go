@@ -360,8 +360,10 @@ func (f *Function) read(c *call, r *http.Request) (reserved int64, err error) {
 	}
 	for {
 		if len(c.body) == cap(c.body) {
-			if err := reserve(2 * int64(len(c.body))); err != nil {
-				return reserved, err
+			if r.ContentLength < 0 { // not known: reserve as it grows
+				if err := reserve(2 * int64(len(c.body))); err != nil {
+					return reserved, err
+				}
 			}
 			c.body = append(c.body, 0)[:len(c.body)]
 		}

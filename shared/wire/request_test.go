@@ -75,15 +75,21 @@ func TestExecute(t *testing.T) {
 		{"null parameters", `{` + a + `,"GlobalParameters":null}`, "C1|25|1.5|KS|-"},
 		{"parameters first", `{"GlobalParameters":{"a":"b"},` + a + `}`, "C1|25|1.5|KS|-\n\na=b"},
 		{"blanks", strings.NewReplacer(",", " ,\n\t ", ":", " : ", "[", "[ ", "{", "{\r\n", "]", " ]").Replace(`{`+a+`}`) + "\n", "C1|25|1.5|KS|-"},
-		{"no quotes", `{"Inputs":{"input1":{"ColumnNames":["age","pay","state","member"],"Values":[[25,1.5e0,"KS",true],[-0,-1E-2,"",false]]}}}`,
-			"-|25|1.5|KS|True\n-|0|-0.01|-|False"},
+		{
+			"no quotes", `{"Inputs":{"input1":{"ColumnNames":["age","pay","state","member"],"Values":[[25,1.5e0,"KS",true],[-0,-1E-2,"",false]]}}}`,
+			"-|25|1.5|KS|True\n-|0|-0.01|-|False",
+		},
 		{"any order", `{"Inputs":{"input1":{"Values":[["KS","C1","1.5","25"]],"ColumnTypes":["String"],"ColumnNames":["state","id","pay","age"]}}}`, "C1|25|1.5|KS|-"},
-		{"missing in all ways", `{"Inputs":{"input1":{"ColumnNames":["age","pay","state"],"Values":[[null,null,null],["","",""],[NaN,NaN,""],["NaN","NaN",null]]}}}`,
-			"-|-|-|-|-\n-|-|-|-|-\n-|-|-|-|-\n-|-|-|-|-"},
+		{
+			"missing in all ways", `{"Inputs":{"input1":{"ColumnNames":["age","pay","state"],"Values":[[null,null,null],["","",""],[NaN,NaN,""],["NaN","NaN",null]]}}}`,
+			"-|-|-|-|-\n-|-|-|-|-\n-|-|-|-|-\n-|-|-|-|-",
+		},
 		{"NaN is a text in text", `{"Inputs":{"input1":{"ColumnNames":["age","pay","state"],"Values":[[1,2,"NaN"],[1,2,NaN]]}}}`, "-|1|2|NaN|-\n-|1|2|NaN|-"},
 		{"whole numbers", `{"Inputs":{"input1":{"ColumnNames":["age","pay","state"],"Values":[["25.0","1",""],[2.5E1,1,""]]}}}`, "-|25|1|-|-\n-|25|1|-|-"},
-		{"escapes", `{"Inputs":{"\u0069nput1":{"ColumnNames":["i\u0064","age","pay","state"],"Values":[["a\"\\\/\b\f\n\r\té\u00e9\ud83d\ude00\ud800x",1,2,"\u004bS"]]}}}`,
-			"a\"\\/\b\f\n\r\téé😀\uFFFDx|1|2|KS|-"},
+		{
+			"escapes", `{"Inputs":{"\u0069nput1":{"ColumnNames":["i\u0064","age","pay","state"],"Values":[["a\"\\\/\b\f\n\r\té\u00e9\ud83d\ude00\ud800x",1,2,"\u004bS"]]}}}`,
+			"a\"\\/\b\f\n\r\téé😀\uFFFDx|1|2|KS|-",
+		},
 		{"no rows", `{"Inputs":{"input1":{"ColumnNames":["age","pay","state"],"Values":[]}}}`, ""},
 		{"other case of the envelope", `{"inputs":{"input1":{"columnNames":["age","pay","state"],"values":[[1,2,"KS"]]}},"globalparameters":{}}`, "-|1|2|KS|-"},
 		{"unknown members", `{"Id":"x","more":{"a":[1,{"b":[]},[[]],{}],"c":null},` + a + `}`, "C1|25|1.5|KS|-"},
@@ -93,8 +99,10 @@ func TestExecute(t *testing.T) {
 		{"an empty row", `{"Inputs":{"input1":[{}]}}`, "-|-|-|-|-"},
 		{"no row objects", `{"Inputs":{"input1":[]}}`, ""},
 
-		{"parameters of every type", `{` + a + `,"GlobalParameters":{"s":"te\"xt","i":5,"f":-1.50,"b":true,"n":null,"l":[1, {"a":"b"}],"o":{"x":1},"e":"","N":NaN}}`,
-			"C1|25|1.5|KS|-\n\nN=NaN\nb=true\ne=\nf=-1.50\ni=5\nl=[1, {\"a\":\"b\"}]\no={\"x\":1}\ns=te\"xt"},
+		{
+			"parameters of every type", `{` + a + `,"GlobalParameters":{"s":"te\"xt","i":5,"f":-1.50,"b":true,"n":null,"l":[1, {"a":"b"}],"o":{"x":1},"e":"","N":NaN}}`,
+			"C1|25|1.5|KS|-\n\nN=NaN\nb=true\ne=\nf=-1.50\ni=5\nl=[1, {\"a\":\"b\"}]\no={\"x\":1}\ns=te\"xt",
+		},
 	}
 	p := NewPorts(&service.Manifest{Inputs: []service.Port{people}})
 	var d Decoder // one for all, as in service

@@ -152,20 +152,23 @@ func paths(m *service.Manifest) object {
 		member{"/jobs/{jobId}?api-version=2.0", object{
 			{"get", object{
 				{"summary", "Get the status and the results of a batch job"},
-				{"operationId", "getBatchJob"}, jobID,
+				{"operationId", "getBatchJob"},
+				jobID,
 				responses(object{{"description", "OK"}, {"schema", ref("BatchStatus")}}),
 				secured,
 			}},
 			{"delete", object{
 				{"summary", "Cancel a batch job"},
-				{"operationId", "cancelBatchJob"}, jobID,
+				{"operationId", "cancelBatchJob"},
+				jobID,
 				responses(object{{"description", "OK"}}),
 				secured,
 			}},
 		}},
 		member{"/jobs/{jobId}/start?api-version=2.0", object{{"post", object{
 			{"summary", "Start a batch job"},
-			{"operationId", "startBatchJob"}, jobID,
+			{"operationId", "startBatchJob"},
+			jobID,
 			responses(object{{"description", "OK"}}),
 			secured,
 		}}}},
