@@ -78,9 +78,10 @@ func (rt *Router) HandleWithin(limit time.Duration, pattern string, h HandlerFun
 			r.URL = orig
 			p.restore(r, orig)
 		}
-		ctx, cancel := context.WithTimeout(r.Context(), limit)
-		defer cancel()
-		rt.serve(c, r.WithContext(ctx), p.pattern, h)
+		// The call is the request's context already: no second copy of the request.
+		c.call.at = c.call.info.Start.Add(limit)
+		defer c.call.end()
+		rt.serve(c, r, p.pattern, h)
 	}))
 }
 
@@ -103,9 +104,10 @@ type origKey struct{}
 
 // ServeHTTP is the adapter: see the package comment.
 func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := &call{Context: r.Context()}
+	c := &call{}
 	c.info = CallInfo{Method: method(r.Method), Start: time.Now(), BytesIn: r.ContentLength}
-	c.w.ResponseWriter = w
+	c.Context, c.at = r.Context(), c.info.Start.Add(DefaultTimeout)
+	c.w.ResponseWriter, c.w.call = w, c
 	c.info.RequestID = rt.requestID(r)
 	c.base = rt.base(r)
 

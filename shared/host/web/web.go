@@ -10,7 +10,6 @@
 package web
 
 import (
-	"context"
 	"net/http"
 	"time"
 )
@@ -60,7 +59,7 @@ type callKey struct{}
 
 // call is everything the adapter allocates for a request: one block.
 type call struct {
-	context.Context
+	deadline
 	info CallInfo
 	base string
 	w    writer
@@ -70,7 +69,7 @@ func (c *call) Value(key any) any {
 	if _, ok := key.(callKey); ok {
 		return c
 	}
-	return c.Context.Value(key)
+	return c.deadline.Value(key)
 }
 
 // Call returns the record of the call r belongs to. A request that did not
@@ -114,6 +113,7 @@ func safeHost(host string) string {
 // writer notes what a handler did to the response.
 type writer struct {
 	http.ResponseWriter
+	call   *call
 	status int
 	bytes  int64
 }
