@@ -341,7 +341,7 @@ func testBlobs(t *testing.T, s storage.Store) {
 		for g := range racers {
 			wg.Go(func() {
 				for i := g; i < n; i += racers {
-					if _, err := b.Put(t.Context(), fmt.Sprintf("%s/%05d", root, i), nil, nil, storage.Condition{}); err != nil {
+					if _, err := b.Put(t.Context(), root+"/"+numbered(i), nil, nil, storage.Condition{}); err != nil {
 						t.Error(err)
 						return
 					}
@@ -352,7 +352,7 @@ func testBlobs(t *testing.T, s storage.Store) {
 		i := 0
 		for info, err := range b.List(t.Context(), root+"/") {
 			ok(t, err)
-			if want := fmt.Sprintf("%s/%05d", root, i); info.Key != want {
+			if info.Key != root+"/"+numbered(i) {
 				t.Fatalf("entry %d is %s", i, info.Key)
 			}
 			i++

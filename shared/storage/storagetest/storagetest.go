@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"sync"
@@ -127,5 +128,9 @@ func all[T any](t *testing.T, seq iter.Seq2[T, error]) []T {
 	}
 	return out
 }
+
+// numbered returns the i-th of names in order, of which two of three extend the
+// one before: wherever a page ends, no name is lost or comes twice.
+func numbered(i int) string { return fmt.Sprintf("%05d", i/3) + [...]string{"", ".x", ".y"}[i%3] }
 
 func partID(n byte) storage.PartID { return storage.PartID{0: 0xff, 1: '+', 15: n} }

@@ -291,7 +291,7 @@ func testTables(t *testing.T, s storage.Store) {
 		for i := 0; i < n; i += 100 {
 			var ops []storage.Op
 			for j := i; j < min(i+100, n); j++ {
-				ops = append(ops, insert(fmt.Sprintf("%05d", j), value(int64(j))))
+				ops = append(ops, insert(numbered(j), value(int64(j))))
 			}
 			apply(t, p, ops...)
 		}
