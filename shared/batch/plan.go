@@ -125,6 +125,9 @@ func (b *Batch) plan(ctx context.Context, id string) error {
 		}
 		segs = append(segs, seg)
 	}
+	if err := b.mark(ctx, j, true); err != nil {
+		return err
+	}
 	window, err := b.window(ctx, j.Workspace)
 	if err != nil {
 		return err
@@ -450,7 +453,7 @@ func (b *Batch) window(ctx context.Context, ws string) (int, error) {
 			if err != nil {
 				return 0, err
 			}
-			if e.Props.Str("ws") == ws {
+			if e.Props.Str("ws") == ws && e.Props.Bool("running") {
 				jobs++
 			}
 		}

@@ -16,8 +16,14 @@ func (b *Batch) JobWorker(places *event.Places) *event.Worker[step] {
 	return event.NewWorker(places, b.store.Queues, b.log, event.Work[step]{
 		Queue:    JobQueue,
 		Limit:    8,
-		Deadline: 10 * time.Minute,
-		Do:       b.step,
+		Deadline: stepDeadline,
+		DeadlineOf: func(s step) time.Duration {
+			if s.Step == stepCommit {
+				return commitDeadline
+			}
+			return stepDeadline
+		},
+		Do: b.step,
 		Fail: func(ctx context.Context, s step, err error) error {
 			if s.Job == "" {
 				return nil // sweep admits again
@@ -51,10 +57,13 @@ func (b *Batch) step(ctx context.Context, s step) error {
 	return err
 }
 
-// Deadlines of one chunk, and of a job that runs whole.
+// Deadlines of one message: of a step, of the commit, which may copy a large
+// output to its place, of a chunk, and of a job that runs whole.
 const (
-	chunkDeadline = 5 * time.Minute
-	wholeDeadline = 50 * time.Minute
+	stepDeadline   = 5 * time.Minute
+	commitDeadline = 50 * time.Minute
+	chunkDeadline  = 5 * time.Minute
+	wholeDeadline  = 50 * time.Minute
 )
 
 // ChunkWorker is the worker of queue beschunk.

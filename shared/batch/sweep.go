@@ -2,6 +2,7 @@ package batch
 
 import (
 	"context"
+	"maps"
 	"strconv"
 	"time"
 
@@ -97,7 +98,8 @@ func (b *Batch) nudge(ctx context.Context, e storage.Entity) (bool, error) {
 	if now().Sub(e.Props.Time("nudged")) < b.lim.Stuck {
 		return false, nil
 	}
-	props := storage.Props{"ws": e.Props.Str("ws"), "since": e.Props.Time("since"), "nudged": now()}
+	props := maps.Clone(e.Props)
+	props["nudged"] = now()
 	_, err := b.store.Tables.Apply(ctx, table, e.Partition, storage.Op{Kind: storage.Replace, Row: e.Row, IfMatch: e.ETag, Props: props})
 	if fault.Is(err, fault.Conflict) || fault.Is(err, fault.NotFound) {
 		return false, nil
