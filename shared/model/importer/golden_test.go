@@ -16,11 +16,14 @@ import (
 func TestGoldenAnswers(t *testing.T) {
 	const golden = "../testdata/xgboost/"
 	files, err := filepath.Glob(golden + "[0-9]*/*.[ju]*")
-	if err != nil || len(files) < 120 {
+	if err != nil || len(files) < 200 {
 		t.Fatalf("%d golden models, %v", len(files), err)
 	}
 	for _, file := range files {
 		version, name := filepath.Base(filepath.Dir(file)), strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
+		if strings.Contains(name, "linear") { // booster gblinear is refused
+			continue
+		}
 		t.Run(version+"/"+filepath.Base(file), func(t *testing.T) {
 			model := read(t, file)
 			inputs := golden + "inputs/" + name + ".csv"

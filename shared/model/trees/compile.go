@@ -25,7 +25,11 @@ type Ensemble struct {
 // Stats describe an ensemble's layout, for logs and tests.
 type Stats struct {
 	Trees, Nodes, Slots int
+	Outputs             int
 	Perfect, Linked     int // trees in each layout
+	Deepest             int // tests on the longest path
+	MostCuts            int // thresholds of the feature with the most
+	LargestSet          int // categories of the largest set
 	Bytes               int // memory of the layout
 }
 
@@ -88,8 +92,14 @@ func compile(f *file) (*Ensemble, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.stats.Trees, e.stats.Nodes, e.stats.Slots = int(f.Trees), int(f.Nodes), e.slots
+	e.stats.Trees, e.stats.Nodes, e.stats.Slots, e.stats.Outputs = int(f.Trees), int(f.Nodes), e.slots, e.outputs
+	for s := range f.Sets {
+		e.stats.LargestSet = max(e.stats.LargestSet, len(f.set(s)))
+	}
 	e.walk.describe(&e.stats)
+	for i := range e.numeric {
+		e.stats.MostCuts = max(e.stats.MostCuts, int(e.numeric[i].end-e.numeric[i].start))
+	}
 	if hasWide && e.input == Float32 {
 		e.tabulate()
 	}

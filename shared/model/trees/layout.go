@@ -48,6 +48,7 @@ type forest[T number] struct {
 	links    []link
 	roots    []uint32 // linked: index in links of each tree's root
 	values   []T      // linked: parallel to links
+	deepest  uint32
 }
 
 func layOut[T number](f *file, m *slotMap, leaves []T) (*forest[T], error) {
@@ -64,6 +65,9 @@ func layOut[T number](f *file, m *slotMap, leaves []T) (*forest[T], error) {
 	shapes, err := f.shapes()
 	if err != nil {
 		return nil, err
+	}
+	for _, depth := range shapes {
+		w.deepest = max(w.deepest, depth)
 	}
 	if err := w.plan(f, shapes); err != nil {
 		return nil, err

@@ -43,6 +43,7 @@ func (w *forest[T]) describe(s *Stats) {
 			s.Perfect += int(g.trees)
 		}
 	}
+	s.Deepest = int(w.deepest)
 	size := int(unsafe.Sizeof(*new(T)))
 	s.Bytes = 4*len(w.nodes) + size*(len(w.leaves)+len(w.values)) + 8*len(w.links) + 4*len(w.roots) + len(w.groups)*int(unsafe.Sizeof(group{}))
 }

@@ -81,16 +81,22 @@ func margins(e *trees.Ensemble, rows [][]float64, batch int) [][]float64 {
 	return all
 }
 
+// linear are the cases of booster gblinear, which Load refuses.
+var linear = map[string]bool{"gblinear": true, "linearlogistic": true, "linearsoftprob": true}
+
 // TestMarginsEqualXGBoost scores every golden model and compares the margins
 // with those XGBoost gave, to the bit: two units in the last place for dart,
 // whose weights XGBoost applies to a rounded sum.
 func TestMarginsEqualXGBoost(t *testing.T) {
 	files, err := filepath.Glob(golden + "/[0-9]*/*.[ju]*")
-	if err != nil || len(files) < 120 {
+	if err != nil || len(files) < 200 {
 		t.Fatalf("%d golden models, %v", len(files), err)
 	}
 	for _, file := range files {
 		version, name := filepath.Base(filepath.Dir(file)), strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
+		if linear[name] {
+			continue
+		}
 		t.Run(version+"/"+filepath.Base(file), func(t *testing.T) {
 			b, err := os.ReadFile(file)
 			if err != nil {
@@ -152,7 +158,7 @@ func TestManifest(t *testing.T) {
 			}
 		}
 	}
-	if len(manifest) != 4 || files < 280 {
+	if len(manifest) != 4 || files < 420 {
 		t.Errorf("%d versions with %d files", len(manifest), files)
 	}
 }

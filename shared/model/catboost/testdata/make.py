@@ -36,13 +36,19 @@ three = np.array(["lo", "mid", "hi"])[np.digitize(s, [-1.5, 1.5])]
 counts = rng.poisson(np.exp(s / 3))
 numeric = [f"n{i}" for i in range(5)]
 every = numeric + ["c0", "c1"]
+relevance = np.digitize(s, [-1, 0.5])
+groups = np.arange(TRAIN) // 20
+SMALL = dict(iterations=4, depth=3, border_count=32)
+REFUSED = ("ctr", "multirmse", "multilogloss", "multiquantile", "uncertainty")
+EXPLAINED = ("logloss", "logloss_onehot", "logloss_lossguide", "multiclass", "poisson")  # contributions are kept too, of the first rows
+EXPLAINED_ROWS = 60
 # name: (label, features, parameters)
 CASES = {
     "logloss": (yes, numeric, dict(loss_function="Logloss")),
     "logloss_onehot": (yes, every, dict(loss_function="Logloss")),
     "logloss_nan_max": (yes, numeric, dict(loss_function="Logloss", nan_mode="Max")),
     "logloss_lossguide": (yes, every, dict(loss_function="Logloss", grow_policy="Lossguide", max_leaves=20)),
-    "logloss_many_cuts": (yes, numeric, dict(loss_function="Logloss", border_count=2000, depth=8)),
+    "logloss_many_cuts": (yes, ["n0", "n2"], dict(loss_function="Logloss", border_count=2000, grow_policy="Lossguide", depth=16, max_leaves=150, iterations=5)),
     "logloss_deep": (yes, ["n0", "n1"], dict(loss_function="Logloss", depth=13, iterations=2)),
     "logloss_one_leaf": (yes, numeric, dict(loss_function="Logloss", depth=1, min_data_in_leaf=100000, grow_policy="Lossguide", max_leaves=2, iterations=2)),
     "multiclass": (three, every, dict(loss_function="MultiClass")),
@@ -52,23 +58,59 @@ CASES = {
     "mae": (s, numeric, dict(loss_function="MAE")),
     "quantile": (s, numeric, dict(loss_function="Quantile:alpha=0.9")),
     "poisson": (counts, numeric, dict(loss_function="Poisson")),
+    "cross_entropy": (1 / (1 + np.exp(-s)), numeric, dict(loss_function="CrossEntropy", **SMALL)),
+    "tweedie": (counts, numeric, dict(loss_function="Tweedie:variance_power=1.5", **SMALL)),
+    "huber": (s, numeric, dict(loss_function="Huber:delta=1", **SMALL)),
+    "expectile": (s, numeric, dict(loss_function="Expectile:alpha=0.7", **SMALL)),
+    "mape": (np.exp(s / 2), numeric, dict(loss_function="MAPE", **SMALL)),
+    "lq": (s, numeric, dict(loss_function="Lq:q=3", **SMALL)),
+    "loglinquantile": (np.exp(s / 2), numeric, dict(loss_function="LogLinQuantile:alpha=0.6", **SMALL)),
+    "logcosh": (s, numeric, dict(loss_function="LogCosh", **SMALL)),
+    "cox": (np.exp(s / 2), numeric, dict(loss_function="Cox", **SMALL)),
+    "yetirank": (relevance, numeric, dict(loss_function="YetiRank", **SMALL)),
+    "yetirankpairwise": (relevance, numeric, dict(loss_function="YetiRankPairwise", **SMALL)),
+    "pairlogit": (relevance, numeric, dict(loss_function="PairLogit", **SMALL)),
+    "pairlogitpairwise": (relevance, numeric, dict(loss_function="PairLogitPairwise", **SMALL)),
+    "queryrmse": (relevance, numeric, dict(loss_function="QueryRMSE", **SMALL)),
+    "querysoftmax": (relevance, numeric, dict(loss_function="QuerySoftMax", **SMALL)),
+    "stochasticrank": (relevance, numeric, dict(loss_function="StochasticRank:metric=NDCG", **SMALL)),
+    "lambdamart": (relevance, numeric, dict(loss_function="LambdaMart", **SMALL)),
+    # refused
+    "multirmse": (np.column_stack([s, counts]), numeric, dict(loss_function="MultiRMSE", **SMALL)),
+    "multilogloss": (np.column_stack([s > 0, counts > 1]).astype(int), numeric, dict(loss_function="MultiLogloss", **SMALL)),
+    "multiquantile": (s, numeric, dict(loss_function="MultiQuantile:alpha=0.1,0.9", **SMALL)),
+    "uncertainty": (s, numeric, dict(loss_function="RMSEWithUncertainty", **SMALL)),
     "ctr": (yes, every, dict(loss_function="Logloss", one_hot_max_size=1)),  # refused
 }
 
 for name, (y, features, params) in CASES.items():
-    kind = cb.CatBoostClassifier if "lo" in str(y[0]) or str(y[0]) in ("yes", "no", "mid", "hi") else cb.CatBoostRegressor
+    labels = name.startswith(("logloss", "multiclass", "ctr"))
+    kind = cb.CatBoostClassifier if labels else cb.CatBoost
     cats = [c for c in features if c.startswith("c")]
-    m = kind(**{**dict(iterations=12, depth=5, learning_rate=0.3, one_hot_max_size=50, random_seed=1, thread_count=1, verbose=0, allow_writing_files=False), **params}, cat_features=cats)
-    m.fit(train[features], y)
-    m.save_model(f"{name}.json", format="json", pool=cb.Pool(train[features], y, cat_features=cats))
-    if name == "ctr":
+    pool = cb.Pool(train[features], y, cat_features=cats, group_id=groups if y is relevance else None)
+    options = dict(iterations=12, depth=5, learning_rate=0.3, one_hot_max_size=50, random_seed=1, thread_count=1, verbose=0, allow_writing_files=False)
+    m = kind({**options, **params}) if kind is cb.CatBoost else kind(**{**options, **params})
+    m.fit(pool)
+    m.save_model(f"{name}.json", format="json", pool=pool)
+    if name in REFUSED:
         continue
     raw = np.asarray(m.predict(rows[features], prediction_type="RawFormulaVal")).reshape(N, -1)
-    out = np.asarray(m.predict_proba(rows[features]) if kind is cb.CatBoostClassifier else m.predict(rows[features])).reshape(N, -1)
+    if labels:
+        out = m.predict_proba(rows[features])
+    else:
+        out = m.predict(rows[features], prediction_type={"cross_entropy": "Probability", "poisson": "Exponent", "tweedie": "Exponent", "loglinquantile": "Exponent"}.get(name, "RawFormulaVal"))
+        out = out[:, -1] if name == "cross_entropy" else out
+    out = np.asarray(out).reshape(N, -1)
     with open(f"{name}.csv", "w") as f:
         f.write(",".join([f"raw{i}" for i in range(raw.shape[1])] + [f"out{i}" for i in range(out.shape[1])]) + "\n")
         for r, o in zip(raw, out):
             f.write(",".join(repr(float(v)) for v in [*r, *o]) + "\n")
+    if name in EXPLAINED:  # for each output those of the features, then the base
+        c = m.get_feature_importance(cb.Pool(rows[features][:EXPLAINED_ROWS], cat_features=cats), type="ShapValues").reshape(EXPLAINED_ROWS, -1)
+        with open(f"{name}.contributions.csv", "w") as f:
+            f.write(",".join(f"c{i}" for i in range(c.shape[1])) + "\n")
+            for row in c:
+                f.write(",".join(repr(float(v)) for v in row) + "\n")
 
 rows.to_csv("rows.csv", index=False)
 with open("versions.txt", "w") as f:

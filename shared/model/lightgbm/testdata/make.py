@@ -58,7 +58,7 @@ CASES = {
     "binary_dart": (binary, every, dict(objective="binary", boosting="dart", drop_rate=0.3), 20),
     "binary_rf": (binary, every, dict(objective="binary", boosting="rf", bagging_freq=1, bagging_fraction=0.6, feature_fraction=0.7), 12),
     "binary_one_leaf": (binary, numeric, dict(objective="binary", min_data_in_leaf=10000), 3),
-    "binary_many_cuts": (binary, numeric, dict(objective="binary", max_bin=4000, num_leaves=500, min_data_in_leaf=1, min_data_in_bin=1), 3),
+    "binary_many_cuts": (binary, ["n3", "n4"], dict(objective="binary", max_bin=4000, num_leaves=500, min_data_in_leaf=1, min_data_in_bin=1), 3),
     "binary_deep": (binary, ["n3"], dict(objective="binary", num_leaves=200, max_bin=1000, min_data_in_leaf=1, min_data_in_bin=1), 2),
     "multiclass": (three, every, dict(objective="multiclass", num_class=3), 8),
     "multiclass_rf": (three, every, dict(objective="multiclass", num_class=3, boosting="rf", bagging_freq=1, bagging_fraction=0.6), 6),
@@ -77,12 +77,22 @@ CASES = {
     "cross_entropy": (1 / (1 + np.exp(-s)), numeric, dict(objective="cross_entropy"), 8),
     "cross_entropy_lambda": (1 / (1 + np.exp(-s)), numeric, dict(objective="cross_entropy_lambda"), 8),
     "lambdarank": (relevance, numeric, dict(objective="lambdarank"), 8),
+    "rank_xendcg": (relevance, numeric, dict(objective="rank_xendcg"), 8),
+    "binary_unknown_level": (binary, every, dict(objective="binary", max_cat_to_onehot=1, cat_smooth=1, min_data_per_group=5), 10),
     "linear_tree": (s, numeric, dict(objective="regression", linear_tree=True), 2),  # refused
 }
 
+# Cases whose contributions per feature are kept too, of the first rows.
+EXPLAINED = ["binary", "binary_zero_as_missing", "binary_partition_category", "binary_dart", "binary_one_leaf", "binary_deep", "multiclass", "regression", "regression_rf", "poisson"]
+EXPLAINED_ROWS = 60
+
 for name, (y, features, params, rounds) in CASES.items():
-    data = lgb.Dataset(train[features], label=y, free_raw_data=False)
-    if name == "lambdarank":
+    x = train[features]
+    if name == "binary_unknown_level":  # training knows thirty levels, the rows have forty
+        known = train["c0"].isin(LEVELS[:30])
+        x, y = x[known].assign(c0=x["c0"][known].cat.set_categories(LEVELS[:30])), y[known]
+    data = lgb.Dataset(x, label=y, free_raw_data=False)
+    if name in ("lambdarank", "rank_xendcg"):
         data.set_group([20] * (TRAIN // 20))
     booster = lgb.train({**base, **params}, data, rounds)
     booster.save_model(f"{name}.txt")
@@ -95,6 +105,12 @@ for name, (y, features, params, rounds) in CASES.items():
         f.write(",".join([f"raw{i}" for i in range(k)] + [f"out{i}" for i in range(k)]) + "\n")
         for r, o in zip(raw, out):
             f.write(",".join(repr(float(v)) for v in [*r, *o]) + "\n")
+    if name in EXPLAINED:  # for each output those of the features, then the base
+        c = booster.predict(rows[features][:EXPLAINED_ROWS], pred_contrib=True).reshape(EXPLAINED_ROWS, -1)
+        with open(f"{name}.contributions.csv", "w") as f:
+            f.write(",".join(f"c{i}" for i in range(c.shape[1])) + "\n")
+            for row in c:
+                f.write(",".join(repr(float(v)) for v in row) + "\n")
 
 rows.to_csv("rows.csv", index=False)
 with open("versions.txt", "w") as f:
