@@ -20,7 +20,8 @@ func TestCompare(t *testing.T) {
 			}}},
 			Outputs: []service.Port{{Name: "output1", Schema: frame.Schema{{Name: "Scored Labels", Type: frame.String}, {Name: "Scored Probabilities", Type: frame.Double}}}},
 			Parameters: []service.Parameter{
-				{Name: "rate", Type: service.ParamDouble, Default: def("0.17")}, {Name: "secret", Type: service.ParamSecret},
+				{Name: "rate", Type: service.ParamDouble, Default: def("0.17")},
+				{Name: "secret", Type: service.ParamSecret},
 				{Name: "mode", Type: service.ParamEnum, Default: def("fast"), Options: []string{"fast", "exact"}},
 			},
 		}

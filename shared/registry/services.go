@@ -1,7 +1,9 @@
 package registry
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"strings"
 	"sync"
 
@@ -24,7 +26,7 @@ func (s *serviceState) view() Service {
 	return Service{WebService: s.WebService, Creator: s.Creator, Endpoints: int(s.Endpoints), Pending: s.Pending}
 }
 
-// Services returns the services of a workspace, oldest id first.
+// Services returns the services of a workspace, by name.
 func (r *Registry) Services(ctx context.Context, ws string, by Actor) ([]Service, error) {
 	if err := by.May(ActRead, onService); err != nil {
 		return nil, err
@@ -33,8 +35,7 @@ func (r *Registry) Services(ctx context.Context, ws string, by Actor) ([]Service
 		return nil, fault.New(fault.NotFound, "WorkspaceNotFound", "there is no workspace %q", cut(ws))
 	}
 	var mu sync.Mutex
-	found := map[string]Service{}
-	var order []string
+	found := []Service{}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(8)
 	for row, err := range r.tables.Query(ctx, table, servicesOf(ws), storage.Prefix("service.")) {
@@ -43,7 +44,6 @@ func (r *Registry) Services(ctx context.Context, ws string, by Actor) ([]Service
 			return nil, err
 		}
 		svc := strings.TrimPrefix(row.Row, "service.")
-		order = append(order, svc)
 		g.Go(func() error {
 			s, err := r.liveService(gctx, ws, svc)
 			if fault.Is(err, fault.NotFound) {
@@ -53,20 +53,17 @@ func (r *Registry) Services(ctx context.Context, ws string, by Actor) ([]Service
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			found[svc] = s.view()
+			found = append(found, s.view())
 			return nil
 		})
 	}
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
-	out := make([]Service, 0, len(found))
-	for _, svc := range order {
-		if s, ok := found[svc]; ok {
-			out = append(out, s)
-		}
-	}
-	return out, nil
+	slices.SortFunc(found, func(a, b Service) int {
+		return cmp.Or(strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)), strings.Compare(a.ID, b.ID))
+	})
+	return found, nil
 }
 
 // Service returns one service.

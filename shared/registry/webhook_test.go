@@ -260,7 +260,7 @@ func TestSweep(t *testing.T) {
 		t.Fatalf("sweep sent %d messages for an act nobody settled", n)
 	}
 	// A worker dies in its attempt.
-	var dies = errors.New("killed")
+	dies := errors.New("killed")
 	func() {
 		defer func() { _ = recover() }()
 		_ = r.Settle(ctx, m, func(context.Context, Post) (int, error) { panic(dies) })
