@@ -208,6 +208,11 @@ func TestHandle_alone(t *testing.T) {
 			mu.Unlock()
 			return nil
 		}})
+		now := func() int {
+			mu.Lock()
+			defer mu.Unlock()
+			return running
+		}
 		var wg sync.WaitGroup
 		handle := func(tr tries) {
 			wg.Go(func() {
@@ -219,14 +224,14 @@ func TestHandle_alone(t *testing.T) {
 		}
 		handle(tries{Try: 1})
 		handle(tries{Try: 3}) // waits for the first
-		if running != 1 {
-			t.Fatalf("%d run beside the first", running-1)
+		if n := now(); n != 1 {
+			t.Fatalf("%d run beside the first", n-1)
 		}
 		time.Sleep(3 * time.Second)
 		synctest.Wait()
 		handle(tries{Try: 1}) // behind the lonely one
-		if running != 1 {
-			t.Fatalf("%d run beside the lonely one", running-1)
+		if n := now(); n != 1 {
+			t.Fatalf("%d run beside the lonely one", n-1)
 		}
 		wg.Wait()
 		if most != 1 || len(q.msgs) != 0 {
