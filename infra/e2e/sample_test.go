@@ -5,6 +5,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -29,6 +30,46 @@ func TestSample(t *testing.T) {
 		t.Fatalf("again: %v\n%s", err, second.String())
 	}
 	checkWalk(t, second.String())
+}
+
+// TestByHand types what a walk prints: another version of the model goes through
+// staging into production and comes back.
+func TestByHand(t *testing.T) {
+	for _, tool := range []string{"bash", "curl"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("the commands need %s", tool)
+		}
+	}
+	s := newSystem(t)
+	s.start()
+	var out bytes.Buffer
+	if err := samples.Run(t.Context(), s.base, s.token, &out); err != nil {
+		t.Fatalf("%v\n%s", err, out.String())
+	}
+	_, script, ok := strings.Cut(out.String(), samples.ByHand)
+	if !ok {
+		t.Fatalf("the walk prints no commands:\n%s", out.String())
+	}
+	script = strings.ReplaceAll(script, "make -s token ROLE=", s.local+" token -data "+s.data+" -role ")
+	cmd := exec.CommandContext(t.Context(), "bash", "-eu", "-c", script)
+	cmd.Dir = repo
+	typed, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, typed)
+	}
+	scored := regexp.MustCompile(`"Scored Probabilities":"([0-9.]+)"`).FindAllStringSubmatch(string(typed), -1)
+	if len(scored) != 3 {
+		t.Fatalf("staging and twice production: %d answers\n%s", len(scored), typed)
+	}
+	staging, before, after := scored[0][1], scored[1][1], scored[2][1]
+	if staging == before || staging != after {
+		t.Errorf("staging %s, production before %s and after approval %s", staging, before, after)
+	}
+	for _, want := range []string{"C03334,HI,101,", `"badRows":3`, `"act":"endpoint.rolledBack"`} {
+		if !strings.Contains(string(typed), want) {
+			t.Errorf("the commands do not show %q:\n%s", want, typed)
+		}
+	}
 }
 
 var retention = regexp.MustCompile(`1667 customers scored; of the 200 customers with the highest score, (\d+) of the 224 who left`)

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/csv"
-	"encoding/json"
 	"fmt"
 	"net/url"
 	"slices"
@@ -43,8 +42,8 @@ func (w *walk) retentionList(ctx context.Context, p *published) error {
 	if err != nil {
 		return err
 	}
-	caller := client{w.base, p.production.key}
-	jobs := "/workspaces/" + w.ws + "/services/" + p.production.id + "/jobs"
+	caller := client{w.base, p.production.Key}
+	jobs := "/workspaces/" + w.ws + "/services/" + p.production.ID + "/jobs"
 	var id string
 	body := map[string]any{"Inputs": map[string]any{"input1": input}, "GlobalParameters": map[string]string{}}
 	if err := caller.do(ctx, "POST", jobs+"?api-version=2.0", body, &id); err != nil {
@@ -210,14 +209,4 @@ func (w *walk) otherRate(ctx context.Context, p *published) error {
 	}
 	w.say("  with \"day rate\" 0.20: %s", scores(row))
 	return nil
-}
-
-// byHand prints how to do it all again.
-func (w *walk) byHand(p *published) {
-	body, err := json.Marshal(request{map[string][]map[string]any{"input1": {customerA()}}, map[string]string{}})
-	if err != nil {
-		body = []byte(err.Error())
-	}
-	w.say("\nBy hand: will customer A leave?\n")
-	w.say("  curl -s '%s%s' \\\n    -H 'Authorization: Bearer %s' -H 'Content-Type: application/json' \\\n    -d '%s'", w.base, w.execute(p.production), p.production.key, body)
 }

@@ -147,14 +147,14 @@ func (w *walk) release(ctx context.Context, name, document string, row map[strin
 // find returns a service that an earlier walk published; nil where there is
 // none.
 func (w *walk) find(ctx context.Context, name string) (*published, error) {
-	var all []struct{ ID, Name string }
+	var all []struct{ ID, Name, ExperimentID string }
 	if err := w.author.do(ctx, "GET", w.manage("/services"), nil, &all); err != nil {
 		return nil, err
 	}
 	for _, s := range all {
 		if s.Name == name {
 			w.say("  found      service %s", s.ID)
-			return w.endpoints(ctx, s.ID, name)
+			return w.endpoints(ctx, s.ID, name, s.ExperimentID)
 		}
 	}
 	return nil, nil
@@ -202,16 +202,16 @@ func (w *walk) publish(ctx context.Context, name, document string) (*published, 
 	for _, text := range s.Warnings {
 		w.say("             %s", text)
 	}
-	return w.endpoints(ctx, s.ServiceID, name)
+	return w.endpoints(ctx, s.ServiceID, name, x.ID)
 }
 
 // endpoints reads the addresses and keys of a service's staging and default.
-func (w *walk) endpoints(ctx context.Context, svc, name string) (*published, error) {
+func (w *walk) endpoints(ctx context.Context, svc, name, experiment string) (*published, error) {
 	var all []struct{ ID, Name string }
 	if err := w.author.do(ctx, "GET", w.manage("/services/"+svc+"/endpoints"), nil, &all); err != nil {
 		return nil, err
 	}
-	p := &published{id: svc, name: name}
+	p := &published{id: svc, name: name, experiment: experiment}
 	for _, e := range all {
 		who, to := w.author, &p.staging
 		if e.Name == "default" {

@@ -15,10 +15,16 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"text/template"
 )
 
 //go:embed churn
 var files embed.FS
+
+// byHand is what a reader types to do it all again.
+//
+//go:embed byhand.sh.tmpl
+var byHand string
 
 // read returns a file of the sample. The files are part of the program.
 func read(name string) []byte {
@@ -58,8 +64,7 @@ func Run(ctx context.Context, base string, token Token, out io.Writer) error {
 	if err := w.otherRate(ctx, tariff); err != nil {
 		return err
 	}
-	w.byHand(churn)
-	return nil
+	return w.byHand(churn)
 }
 
 // Call is an RRS call of the sample's churn service in production.
@@ -79,7 +84,7 @@ func Churn(ctx context.Context, base string, token Token, out io.Writer) (Call, 
 	if err != nil {
 		return Call{}, err
 	}
-	c := Call{Path: "/workspaces/" + w.ws + "/services/" + p.production.id + "/execute?api-version=2.0&details=true", Key: p.production.key}
+	c := Call{Path: "/workspaces/" + w.ws + "/services/" + p.production.ID + "/execute?api-version=2.0&details=true", Key: p.production.Key}
 	all, err := csv.NewReader(bytes.NewReader(read("customers_may.csv"))).ReadAll()
 	if err != nil {
 		return Call{}, err
@@ -129,18 +134,16 @@ func (w *walk) say(format string, args ...any) { fmt.Fprintf(w.out, format+"\n",
 
 // published is a service that is in production.
 type published struct {
-	id, name            string
-	staging, production endpoint
+	id, name, experiment string
+	staging, production  endpoint
 }
 
 // endpoint is an address and its key.
-type endpoint struct {
-	id, key string
-}
+type endpoint struct{ ID, Key string }
 
 // execute is the address of RRS.
 func (w *walk) execute(e endpoint) string {
-	return "/workspaces/" + w.ws + "/services/" + e.id + "/execute?api-version=2.0&format=swagger"
+	return "/workspaces/" + w.ws + "/services/" + e.ID + "/execute?api-version=2.0&format=swagger"
 }
 
 // request is an RRS body in the row-object form.
@@ -170,7 +173,7 @@ func (w *walk) score(ctx context.Context, e endpoint, row map[string]any, parame
 	if body.GlobalParameters == nil {
 		body.GlobalParameters = map[string]string{}
 	}
-	if err := (client{w.base, e.key}).do(ctx, "POST", w.execute(e), body, &a); err != nil {
+	if err := (client{w.base, e.Key}).do(ctx, "POST", w.execute(e), body, &a); err != nil {
 		return nil, err
 	}
 	return a.row()
@@ -200,11 +203,22 @@ func minutesOfA() map[string]any {
 	return row
 }
 
-// indent lays JSON out for a reader.
-func indent(v any) string {
-	b, err := json.MarshalIndent(v, "    ", "  ")
+// byHand prints how to do it all again, with another version of the model.
+func (w *walk) byHand(p *published) error {
+	t, err := template.New("byhand").Parse(byHand)
 	if err != nil {
-		return err.Error()
+		return err
 	}
-	return string(b)
+	body, err := json.Marshal(request{map[string][]map[string]any{"input1": {customerA()}}, map[string]string{}})
+	if err != nil {
+		return err
+	}
+	w.say("\n%s\n", ByHand)
+	return t.Execute(w.out, map[string]any{
+		"API": w.base, "Workspace": w.ws, "Service": p.id, "Experiment": p.experiment,
+		"Staging": p.staging, "Production": p.production, "Request": string(body),
+	})
 }
+
+// ByHand is the line after which a walk prints the commands to do it again.
+const ByHand = "All of it again, by hand, in the root of the repository:"
