@@ -15,8 +15,13 @@ FUZZTIME ?= 10m
 help: ## list what there is to do
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# What compiles little builds what compiles much, and shows how far it is.
+BUILD = $(GO) run ./infra/local/build
+LOCAL = $(DATA)/bin/local
+
 run: ## everything on this machine, with the sample walked through; FUNC=func for a real Functions host, AZURITE=1 for Azurite
-	@$(GO) run ./infra/local run -data $(DATA) $(if $(FUNC),-func $(FUNC)) $(if $(AZURITE),-azurite) $(ARGS)
+	@$(BUILD) -dist dist -local $(LOCAL)
+	@$(LOCAL) run -staged -data $(DATA) $(if $(FUNC),-func $(FUNC)) $(if $(AZURITE),-azurite) $(ARGS)
 
 # The race detector is the one thing here that needs a C compiler.
 RACE := $(if $(shell command -v cc || command -v gcc || command -v clang),-race)
@@ -38,7 +43,7 @@ vuln: ## known vulnerabilities in what is called; needs the network
 	$(GO) tool govulncheck ./...
 
 stage: ## build dist/, the script root of the Functions host
-	@$(GO) run ./infra/local stage $(ARGS)
+	@$(BUILD) -dist dist $(ARGS)
 
 bench: stage ## start-up, and RRS beside a bare handler in the same run
 	$(GO) run ./infra/bench $(ARGS)
@@ -47,7 +52,8 @@ fuzz: ## every fuzz target for FUZZTIME (10m)
 	@sh infra/local/fuzz.sh $(FUZZTIME)
 
 token: ## print a token of the local issuer; ROLE=reader, author, deployer, owner or operator
-	@$(GO) run ./infra/local token -data $(DATA) -role $(ROLE)
+	@$(BUILD) -local $(LOCAL)
+	@$(LOCAL) token -data $(DATA) -role $(ROLE)
 
 azurite: ## install Azurite for the tests of the azure driver; needs Node and npm, and is skipped without
 	@command -v npm >/dev/null && sh infra/local/azurite.sh || echo "no npm: tests against Azurite are skipped"

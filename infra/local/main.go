@@ -109,10 +109,10 @@ func (k *keys) token(role string, valid time.Duration) (string, error) {
 
 // build stages the script root and shows how far it is.
 func build(ctx context.Context, o stage.Options) error {
-	p := newProgress(os.Stderr, "building the handler")
-	o.Progress = p.set
+	p := stage.NewProgress(os.Stderr, "building the handler")
+	o.Progress = p.Set
 	err := stage.Build(ctx, o)
-	p.end(err == nil)
+	p.End(err == nil)
 	if err != nil {
 		return err
 	}

@@ -115,15 +115,24 @@ func compile(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-v", "-trimpath", "-tags", "lambda.norpc", "-ldflags", "-s -w", "-o", out, "./functions")
-	cmd.Dir = o.Repo
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	var env []string
 	if o.GOOS != "" {
-		cmd.Env = append(cmd.Env, "GOOS="+o.GOOS)
+		env = append(env, "GOOS="+o.GOOS)
 	}
 	if o.GOARCH != "" {
-		cmd.Env = append(cmd.Env, "GOARCH="+o.GOARCH)
+		env = append(env, "GOARCH="+o.GOARCH)
 	}
+	return Compile(ctx, o.Repo, "./functions", out, o.Progress, env, "-tags", "lambda.norpc", "-ldflags", "-s -w")
+}
+
+// Compile builds a program of the repository without cgo. -trimpath is part of
+// what a compiled package is cached by: two programs share their packages only
+// if both are built alike.
+func Compile(ctx context.Context, repo, pkg, out string, progress func(packages int), env []string, flags ...string) error {
+	args := append([]string{"build", "-v", "-trimpath", "-o", out}, flags...)
+	cmd := exec.CommandContext(ctx, "go", append(args, pkg)...)
+	cmd.Dir = repo
+	cmd.Env = append(append(os.Environ(), "CGO_ENABLED=0"), env...)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		return err
@@ -139,15 +148,15 @@ func compile(ctx context.Context, o Options) error {
 			continue
 		}
 		packages++
-		if o.Progress != nil {
-			o.Progress(packages)
+		if progress != nil {
+			progress(packages)
 		}
 	}
 	if err := cmd.Wait(); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		return errors.New("go build ./functions failed:\n" + strings.Join(said, "\n"))
+		return errors.New("go build " + pkg + " failed:\n" + strings.Join(said, "\n"))
 	}
 	return nil
 }

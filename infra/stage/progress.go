@@ -1,4 +1,4 @@
-package main
+package stage
 
 import (
 	"fmt"
@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// progress shows that something long is going on: a line that is rewritten on
-// a terminal, a line every five seconds elsewhere.
-type progress struct {
+// Progress shows how far a build is: a line that is rewritten on a terminal, a
+// line every five seconds elsewhere, nothing where it is done before that.
+type Progress struct {
 	out      *os.File
 	what     string
 	terminal bool
@@ -22,8 +22,9 @@ type progress struct {
 	done  sync.WaitGroup
 }
 
-func newProgress(out *os.File, what string) *progress {
-	p := &progress{out: out, what: what, start: time.Now(), stop: make(chan struct{})}
+// NewProgress begins to show what is being done.
+func NewProgress(out *os.File, what string) *Progress {
+	p := &Progress{out: out, what: what, start: time.Now(), stop: make(chan struct{})}
 	if info, err := out.Stat(); err == nil {
 		p.terminal = info.Mode()&os.ModeCharDevice != 0
 	}
@@ -46,14 +47,14 @@ func newProgress(out *os.File, what string) *progress {
 	return p
 }
 
-// set says how many packages are done.
-func (p *progress) set(n int) {
+// Set says how many packages are done.
+func (p *Progress) Set(n int) {
 	p.mu.Lock()
 	p.count = n
 	p.mu.Unlock()
 }
 
-func (p *progress) draw() {
+func (p *Progress) draw() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.drawn = true
@@ -65,7 +66,8 @@ func (p *progress) draw() {
 	}
 }
 
-func (p *progress) end(ok bool) {
+// End ends it.
+func (p *Progress) End(ok bool) {
 	close(p.stop)
 	p.done.Wait()
 	if !p.drawn {
