@@ -52,9 +52,8 @@ func (b *Batch) runChunk(ctx context.Context, id string, n int) error {
 
 // buffer is the memory of one chunk at work.
 type buffer struct {
-	in   []byte
-	out  [][]byte // per file, the error file last
-	text []byte
+	in  []byte
+	out [][]byte // per file, the error file last
 }
 
 func (b *Batch) buffer(files int) *buffer {

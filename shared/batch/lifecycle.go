@@ -21,8 +21,7 @@ func (b *Batch) find(ctx context.Context, ws, endpoint, id string) (*job, error)
 // the host's own repetition of one call, which has the same invocation id
 // (never the client's to choose).
 func (b *Batch) Start(ctx context.Context, ws, endpoint, id, invocation string) error {
-	j, err := b.find(ctx, ws, endpoint, id)
-	if err != nil {
+	if _, err := b.find(ctx, ws, endpoint, id); err != nil {
 		return err
 	}
 	j, moved, err := b.change(ctx, id, func(j *job) bool {
@@ -36,7 +35,11 @@ func (b *Batch) Start(ctx context.Context, ws, endpoint, id, invocation string) 
 		return err
 	}
 	if !moved && (invocation == "" || j.Invocation != invocation) {
-		return fault.New(fault.InvalidOperation, "CannotStartJob", "The job cannot be started: it is in state %s.", j.State.Classic()).At("jobId")
+		state := string(j.State.Classic())
+		if j.State == Waiting { // NotStarted to clients, who would wonder
+			state += ", started already"
+		}
+		return fault.New(fault.InvalidOperation, "CannotStartJob", "The job cannot be started: it is in state %s.", state).At("jobId")
 	}
 	if j.State != Waiting {
 		return nil

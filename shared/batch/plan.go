@@ -2,14 +2,9 @@ package batch
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
-	"fmt"
 	"io"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/portico-ml/portico/shared/connect/blob"
 	"github.com/portico-ml/portico/shared/fault"
@@ -22,68 +17,6 @@ import (
 // that is repeated goes on behind the last segment, and of two at once the
 // slower reads what the faster wrote. So every worker, whenever it runs, sees
 // the same chunks.
-
-// segmentChunks is the most chunks of one segment.
-const segmentChunks = 1000
-
-// segment is one blob of a plan.
-type segment struct {
-	Format int `json:"format"`
-	First  int `json:"first"` // number of its first chunk
-	// Segment 0 fixes what was found at the start.
-	Pins        []pin  `json:"pins,omitempty"`   // of the inputs, in order
-	Header      string `json:"header,omitempty"` // the header row of the input, as it is
-	ChunkBytes  int64  `json:"chunkBytes,omitempty"`
-	RecordBytes int    `json:"recordBytes,omitempty"`
-	Whole       bool   `json:"whole,omitempty"`
-	Ignored     int    `json:"ignored,omitempty"` // columns that the service does not know
-
-	Chunks []chunk `json:"chunks,omitempty"`
-	// End is the scanner's state behind the last chunk.
-	End  frame.CSVState `json:"end"`
-	Last bool           `json:"last,omitempty"`
-}
-
-// pin is the version of an input that the job reads.
-type pin struct {
-	ETag string `json:"etag"`
-	Size int64  `json:"size"`
-}
-
-// chunk is a range of an input and the records in it, numbered from 1 behind
-// the header. As JSON it is an array, for there may be 45,000.
-type chunk struct {
-	Offset, Length int64
-	// First is the number of its first record, Records how many it has, and
-	// Line the line of the file it begins on.
-	First, Records, Line int64
-	// Long says that it is one record above the size limit: a bad row, which
-	// nobody reads into memory.
-	Long bool
-}
-
-// MarshalJSON writes [offset,length,first,records,line], and a sixth number
-// for a long record.
-func (c chunk) MarshalJSON() ([]byte, error) {
-	a := []int64{c.Offset, c.Length, c.First, c.Records, c.Line}
-	if c.Long {
-		a = append(a, 1)
-	}
-	return json.Marshal(a)
-}
-
-// UnmarshalJSON reads what MarshalJSON writes.
-func (c *chunk) UnmarshalJSON(b []byte) error {
-	var a []int64
-	if err := json.Unmarshal(b, &a); err != nil {
-		return err
-	}
-	if len(a) != 5 && len(a) != 6 {
-		return fmt.Errorf("a chunk of %d numbers", len(a))
-	}
-	*c = chunk{a[0], a[1], a[2], a[3], a[4], len(a) == 6}
-	return nil
-}
 
 // plan splits a job and starts it.
 func (b *Batch) plan(ctx context.Context, id string) error {
@@ -155,73 +88,6 @@ func (b *Batch) plan(ctx context.Context, id string) error {
 		return b.tidy(ctx, j)
 	}
 	return b.launch(ctx, j)
-}
-
-// hasher is the digest of a plan under construction.
-type hasher interface {
-	io.Writer
-	Sum(b []byte) []byte
-}
-
-// readPlan reads the segments there are.
-func (b *Batch) readPlan(ctx context.Context, j *job) (segs []*segment, sum hasher, err error) {
-	sum = sha256.New()
-	for {
-		body, err := b.readBlob(ctx, segmentKey(j.Workspace, j.ID, len(segs)))
-		gone, err := absent(err)
-		if gone || err != nil {
-			return segs, sum, err
-		}
-		seg, err := decodeSegment(body, sum)
-		if err != nil {
-			return nil, nil, err
-		}
-		segs = append(segs, seg)
-	}
-}
-
-func decodeSegment(body []byte, sum hasher) (*segment, error) {
-	seg := &segment{}
-	if err := json.Unmarshal(body, seg); err != nil {
-		return nil, fmt.Errorf("decode plan: %w", err)
-	}
-	if seg.Format != 1 {
-		return nil, fault.New(fault.Internal, "", "plan of format %d: this program reads 1", seg.Format)
-	}
-	if sum != nil {
-		sum.Write(body)
-	}
-	return seg, nil
-}
-
-// writeSegment writes segment n, or returns the one another planner wrote.
-func (b *Batch) writeSegment(ctx context.Context, j *job, n int, seg *segment, sum hasher) (*segment, error) {
-	body, err := json.Marshal(seg)
-	if err != nil {
-		return nil, fmt.Errorf("encode plan: %w", err)
-	}
-	key := segmentKey(j.Workspace, j.ID, n)
-	_, err = b.store.Blobs.Put(ctx, key, body, nil, storage.Condition{IfAbsent: true})
-	if fault.HasCode(err, storage.CodeExists) {
-		body, err = b.readBlob(ctx, key)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return decodeSegment(body, sum)
-}
-
-func (b *Batch) readBlob(ctx context.Context, key string) ([]byte, error) {
-	info, r, err := b.store.Blobs.Get(ctx, key, storage.ReadOptions{})
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	body := make([]byte, info.Size)
-	if _, err := io.ReadFull(r, body); err != nil {
-		return nil, fault.Wrap(err, fault.Unavailable, "read "+key)
-	}
-	return body, nil
 }
 
 // nextSegment scans on from the last segment. slice is the time it has: it
@@ -362,88 +228,6 @@ func (b *Batch) scan(ctx, slice context.Context, j *job, in *blob.Blob, first, s
 	return nil
 }
 
-// scanPiece is how much of an input the planner has in memory.
-const scanPiece = 1 << 20
-
-// cutter cuts an input, which comes piece by piece, into the chunks of a
-// segment. A record above the limit is a chunk of its own.
-type cutter struct {
-	seg         *segment
-	scan        *frame.CSVScanner
-	size, limit int64
-
-	cur chunk // the one being measured
-}
-
-func (c *cutter) begin() {
-	st := c.scan.State
-	c.cur = chunk{Offset: st.Offset, First: st.Records + 1, Line: st.Lines + 1}
-}
-
-// take takes the next piece, and reports whether the segment is full.
-func (c *cutter) take(piece []byte) (full bool) {
-	for len(piece) > 0 {
-		n, cut := c.scan.Advance(piece, c.target())
-		piece = piece[n:]
-		switch {
-		case cut:
-			if full = c.end(c.scan.State.Offset); full {
-				return true
-			}
-		case !c.cur.Long && c.scan.State.Offset-c.scan.State.Start > c.limit:
-			if full = c.endBefore(); full {
-				return true
-			}
-			c.cur.Long = true
-		}
-	}
-	return false
-}
-
-// target is where the chunk may end: a long record is one by itself.
-func (c *cutter) target() int64 {
-	if c.cur.Long {
-		return 0
-	}
-	return c.cur.Offset + c.size
-}
-
-// end ends the chunk at offset, where a record ends, and begins the next.
-func (c *cutter) end(offset int64) (full bool) {
-	c.cur.Length = offset - c.cur.Offset
-	c.cur.Records = c.scan.State.Records - c.cur.First + 1
-	c.seg.Chunks = append(c.seg.Chunks, c.cur)
-	c.seg.End = c.scan.State
-	c.begin()
-	return len(c.seg.Chunks) >= segmentChunks
-}
-
-// endBefore ends the chunk where the unfinished record begins.
-func (c *cutter) endBefore() (full bool) {
-	st := c.scan.State
-	if st.Start == c.cur.Offset {
-		return false
-	}
-	c.cur.Length = st.Start - c.cur.Offset
-	c.cur.Records = st.Records - c.cur.First + 1
-	c.seg.Chunks = append(c.seg.Chunks, c.cur)
-	// The line of the long record is known only if it has no line ends yet;
-	// it is good enough for a message.
-	c.seg.End = frame.CSVState{Offset: st.Start, Start: st.Start, Records: st.Records, Lines: st.Lines}
-	c.cur = chunk{Offset: st.Start, First: st.Records + 1, Line: st.Lines + 1}
-	return len(c.seg.Chunks) >= segmentChunks
-}
-
-// finish ends the last chunk where the input ends, with or without a line end.
-func (c *cutter) finish() {
-	c.scan.End()
-	st := &c.scan.State
-	if st.Offset > c.cur.Offset && (c.cur.Long || st.Records >= c.cur.First) {
-		c.end(st.Offset)
-	}
-	c.seg.End = *st
-}
-
 // window is how many messages a job of this workspace may have out: its share
 // of what all running jobs of the workspace may.
 func (b *Batch) window(ctx context.Context, ws string) (int, error) {
@@ -499,76 +283,4 @@ func (b *Batch) launch(ctx context.Context, j *job) error {
 		return err
 	}
 	return b.send(ctx, step{Step: stepCommit, Job: j.ID})
-}
-
-// segmentCache keeps the segments that this process worked on last. A segment
-// never changes.
-type segmentCache struct {
-	mu   sync.Mutex
-	segs map[string]*cachedSegment
-}
-
-type cachedSegment struct {
-	*segment
-	used time.Time
-}
-
-const cachedSegments = 32
-
-func (b *Batch) segment(ctx context.Context, j *job, n int) (*segment, error) {
-	key := segmentKey(j.Workspace, j.ID, n)
-	c := &b.segments
-	c.mu.Lock()
-	if s := c.segs[key]; s != nil {
-		s.used = time.Now()
-		c.mu.Unlock()
-		return s.segment, nil
-	}
-	c.mu.Unlock()
-	body, err := b.readBlob(ctx, key)
-	if err != nil {
-		return nil, err
-	}
-	seg, err := decodeSegment(body, nil)
-	if err != nil {
-		return nil, err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.segs == nil {
-		c.segs = make(map[string]*cachedSegment)
-	}
-	for len(c.segs) >= cachedSegments {
-		oldest := ""
-		for k, s := range c.segs {
-			if oldest == "" || s.used.Before(c.segs[oldest].used) {
-				oldest = k
-			}
-		}
-		delete(c.segs, oldest)
-	}
-	c.segs[key] = &cachedSegment{seg, time.Now()}
-	return seg, nil
-}
-
-// chunkAt returns what segment 0 says of the job, and its n-th chunk.
-func (b *Batch) chunkAt(ctx context.Context, j *job, n int) (*segment, chunk, error) {
-	first, err := b.segment(ctx, j, 0)
-	if err != nil {
-		return nil, chunk{}, err
-	}
-	i := len(j.Segments) - 1
-	for i > 0 && j.Segments[i] > n {
-		i--
-	}
-	seg := first
-	if i > 0 {
-		if seg, err = b.segment(ctx, j, i); err != nil {
-			return nil, chunk{}, err
-		}
-	}
-	if k := n - seg.First; k >= 0 && k < len(seg.Chunks) {
-		return first, seg.Chunks[k], nil
-	}
-	return nil, chunk{}, fault.New(fault.Internal, "", "job %s has no chunk %d", j.ID, n)
 }

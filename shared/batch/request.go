@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/portico-ml/portico/shared/connect/blob"
 	"github.com/portico-ml/portico/shared/fault"
@@ -37,6 +38,9 @@ func decodeRequest(body []byte) (*request, error) {
 	if len(bytes.TrimSpace(body)) == 0 {
 		return nil, fault.New(fault.BadArgument, "RequestIsEmpty", "The request has no body.")
 	}
+	if !utf8.Valid(body) {
+		return nil, fault.New(fault.BadArgument, "RequestBodyInvalid", "The request body is not UTF-8.")
+	}
 	d := json.NewDecoder(bytes.NewReader(body))
 	r := &request{}
 	if err := d.Decode(r); err != nil {
@@ -54,6 +58,9 @@ func syntax(err error) string {
 	case *json.SyntaxError:
 		return e.Error()
 	case *json.UnmarshalTypeError:
+		if e.Field == "" {
+			return "it is a JSON " + e.Value
+		}
 		return "member " + e.Field + " is a JSON " + e.Value
 	}
 	return "it ends too early"

@@ -130,6 +130,9 @@ func (b *Batch) describeOutputs(ctx context.Context, j *job, r *request, ports [
 				return err
 			}
 			target, err := b.Blobs.Open(ctx, *ref, true)
+			if fault.Is(err, fault.Forbidden) {
+				err = fault.New(fault.BadArgument, "InvalidBlob", "%s cannot be written: %s", p.Name, fault.Of(err).Msg).Because(err)
+			}
 			if err != nil {
 				return at(err, p.Name)
 			}
@@ -150,6 +153,9 @@ func (b *Batch) describeInput(ctx context.Context, s *source, raw json.RawMessag
 		return fault.New(fault.BadArgument, "MissingInputBlobInformation", "Input %s has no blob information.", s.Name)
 	}
 	src, err := b.Blobs.Open(ctx, ref, false)
+	if fault.Is(err, fault.Forbidden) {
+		return fault.New(fault.BadArgument, "BlobNotFound", "%s cannot be read: %s", s.Name, fault.Of(err).Msg).Because(err)
+	}
 	if err != nil {
 		return err
 	}
