@@ -64,7 +64,10 @@ func (b *bench) run(ctx context.Context) error {
 	if err := b.start(ctx); err != nil {
 		return err
 	}
-	return b.load(ctx)
+	if err := b.load(ctx); err != nil {
+		return err
+	}
+	return b.profile(ctx)
 }
 
 // publish puts the churn model into production in a store of its own and keeps
@@ -213,6 +216,55 @@ func (b *bench) load(ctx context.Context) error {
 		fmt.Printf("  %-28s %10.1f %10.1f\n", "p50, µs", us(pick("hello", p50)), us(pick("rrs", p50)))
 	}
 	return nil
+}
+
+// profile runs the rrs function's own benchmark, a call without the network,
+// and prints which packages hold its time.
+func (b *bench) profile(ctx context.Context) error {
+	test, prof := filepath.Join(b.dir, "rrs.test"), filepath.Join(b.dir, "rrs.prof")
+	out, err := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^BenchmarkExecute$", "-benchmem", "-benchtime", "3s", "-cpuprofile", prof, "-o", test, "./functions/rrs").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("benchmark of rrs: %w\n%s", err, out)
+	}
+	fmt.Printf("\na call without the network (httptest), from its CPU profile\n")
+	for line := range strings.Lines(string(out)) {
+		if strings.HasPrefix(line, "Benchmark") {
+			fmt.Print("  ", line)
+		}
+	}
+	top, err := exec.CommandContext(ctx, "go", "tool", "pprof", "-top", "-cum", "-nodecount", "400", test, prof).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("pprof: %w\n%s", err, top)
+	}
+	seen := map[string]bool{}
+	for line := range strings.Lines(string(top)) {
+		f := strings.Fields(line)
+		if len(f) < 6 {
+			continue
+		}
+		// The outermost function of each package stands first.
+		for _, part := range parts {
+			if !seen[part.what] && strings.HasPrefix(f[5], part.prefix) {
+				seen[part.what] = true
+				fmt.Printf("  %6s  %s\n", f[4], part.what)
+			}
+		}
+	}
+	return nil
+}
+
+// parts are the outermost functions of what a call consists of.
+var parts = []struct{ prefix, what string }{
+	{"github.com/portico-ml/portico/shared/host/web.(*Router).ServeHTTP", "the whole call"},
+	{"github.com/portico-ml/portico/functions/rrs.(*Function).serve", "  rrs"},
+	{"github.com/portico-ml/portico/shared/registry.(*Registry).Resolve", "    find the endpoint"},
+	{"github.com/portico-ml/portico/shared/registry.(*Target).Authorized", "    check the key"},
+	{"github.com/portico-ml/portico/shared/wire.(*Decoder).Execute", "    read the request"},
+	{"github.com/portico-ml/portico/shared/scoring.(*Session).Score", "    score"},
+	{"github.com/portico-ml/portico/shared/model.(*Scorer).Score", "      the model"},
+	{"github.com/portico-ml/portico/shared/wire.(*Ports).AppendAnswer", "    write the answer"},
+	{"github.com/portico-ml/portico/shared/registry.(*Registry).Count", "    count it"},
+	{"runtime.gcBgMarkWorker", "garbage collection"},
 }
 
 func median[T cmp.Ordered](v []T) T {

@@ -10,10 +10,12 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/portico-ml/portico/infra/samples"
+	"github.com/portico-ml/portico/shared/storage/azuritetest"
 )
 
 // TestSample walks through the month twice: the second walk finds everything
@@ -30,6 +32,21 @@ func TestSample(t *testing.T) {
 		t.Fatalf("again: %v\n%s", err, second.String())
 	}
 	checkWalk(t, second.String())
+}
+
+// TestAzurite walks through the month with everything stored in Azurite: the
+// same program over the other driver.
+func TestAzurite(t *testing.T) {
+	azuritetest.Installed(t)
+	s := newSystem(t)
+	cmd := exec.CommandContext(t.Context(), s.local, "run", "-once", "-azurite", "-staged", "-data", s.data, "-dist", s.dist, "-addr", s.addr)
+	cmd.Dir = repo
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	checkWalk(t, string(out))
 }
 
 // TestByHand types what a walk prints: another version of the model goes through

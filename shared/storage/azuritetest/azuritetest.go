@@ -41,7 +41,7 @@ var shared = sync.OnceValues(func() (Azurite, error) { return start() })
 // first: it takes seconds to start. Its data are in memory and gone with it.
 func Shared(t testing.TB) Azurite {
 	t.Helper()
-	script(t) // skips
+	Installed(t)
 	a, err := shared()
 	if err != nil {
 		t.Fatalf("azurite: %v", err)
@@ -52,7 +52,7 @@ func Shared(t testing.TB) Azurite {
 // Start returns an emulator with further arguments of the caller's.
 func Start(t testing.TB, args ...string) Azurite {
 	t.Helper()
-	script(t)
+	Installed(t)
 	a, err := start(args...)
 	if err != nil {
 		t.Fatalf("azurite: %v", err)
@@ -60,9 +60,9 @@ func Start(t testing.TB, args ...string) Azurite {
 	return a
 }
 
-// script returns the path of Azurite, and skips or fails the test where it is
-// not installed.
-func script(t testing.TB) {
+// Installed skips the test where Azurite is not installed, or fails it where it
+// is required.
+func Installed(t testing.TB) {
 	t.Helper()
 	_, err := find()
 	if err == nil {
