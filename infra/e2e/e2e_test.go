@@ -5,7 +5,6 @@ package e2e
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -13,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -129,7 +129,19 @@ func (s *system) kill() {
 
 // killHandler ends the handler process, whatever it is doing.
 func (s *system) killHandler() {
-	exec.Command("pkill", "-9", "-f", filepath.Join(s.dist, "handler")).Run()
+	processes, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, p := range processes {
+		line, err := os.ReadFile(p + "/cmdline")
+		if err != nil || !strings.HasPrefix(string(line), filepath.Join(s.dist, "handler")) {
+			continue // it ended, or is another
+		}
+		if pid, err := strconv.Atoi(filepath.Base(p)); err == nil {
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
 }
 
 func (s *system) token(role string) (string, error) {
@@ -164,5 +176,5 @@ func (s *system) tryCall(ctx context.Context, method, path, bearer string, body 
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
-	return resp.StatusCode, string(b), errors.Join(err)
+	return resp.StatusCode, string(b), err
 }
