@@ -229,7 +229,11 @@ func (w *Worker[M]) later(ctx context.Context, m M, t tries, cause error) error 
 
 // fail has the work record its own end.
 func (w *Worker[M]) fail(ctx context.Context, m M, t tries, cause error) error {
-	w.log.ErrorContext(ctx, "message given up", "queue", w.work.Queue, "try", t.Try, "error", text(cause))
+	level := slog.LevelError
+	if l := fault.KindOf(cause).Traits().Level; l < slog.LevelWarn {
+		level = l // the caller's mistake, which the caller hears of
+	}
+	w.log.Log(ctx, level, "message given up", "queue", w.work.Queue, "try", t.Try, "error", text(cause))
 	if w.work.Fail == nil {
 		return nil
 	}

@@ -3,8 +3,10 @@ package importer
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/frame"
@@ -18,7 +20,8 @@ type Binding struct {
 	Label        *LabelBinding       `json:"label"`
 	UnknownLevel model.UnknownPolicy `json:"unknownLevel"`
 	// Features go by name; all of them, in the model's order, where the file
-	// has no names.
+	// has no names. A binding that lists features lists every one but those
+	// whose categories the file knows, unless SchemaFrom knows the rest.
 	Features []FeatureBinding `json:"features"`
 }
 
@@ -98,7 +101,7 @@ func parseBinding(b []byte) (*Binding, error) {
 		}
 	}
 	if err != nil {
-		return nil, fault.New(fault.BadUserArgument, "", "the binding cannot be read: %v", err)
+		return nil, fault.New(fault.BadUserArgument, "", "the binding cannot be read: %s", syntax(err))
 	}
 	switch binding.UnknownLevel {
 	case "", model.UnknownMissing, model.UnknownError:
@@ -106,4 +109,15 @@ func parseBinding(b []byte) (*Binding, error) {
 		return nil, fault.New(fault.BadUserArgument, "", "the binding's unknownLevel is %q: one of %q, %q", binding.UnknownLevel, model.UnknownMissing, model.UnknownError)
 	}
 	return binding, nil
+}
+
+// syntax says what is wrong with a document in the words of JSON, not of Go.
+func syntax(err error) string {
+	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		if e.Field == "" {
+			return "it is a JSON " + e.Value
+		}
+		return "member " + e.Field + " is a JSON " + e.Value
+	}
+	return strings.TrimPrefix(err.Error(), "json: ")
 }

@@ -128,6 +128,9 @@ func TestIndicatorOfTwoColumns(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	native, onehot := read(t, churn+"churn_native.json"), read(t, churn+"churn_onehot.ubj")
 	binding := read(t, churn+"churn_native.binding.json")
+	// All features but the last, which is the indicator of a level.
+	full := string(read(t, churn+"churn_onehot.binding.json"))
+	forgetful := []byte(full[:strings.LastIndex(full, ",\n  {\"feature\"")] + "]}")
 	table := "customer_id,state,churn\nC1,KS,no\nC2,OH,yes\n"
 	for _, c := range []struct {
 		name string
@@ -145,7 +148,10 @@ func TestRefusals(t *testing.T) {
 		{"wrong kind", Request{File: native, Binding: []byte(`{"kind": "multiclass"}`)}, "the binding says multiclass, the file is a two-class model", 0},
 		{"too many classes", Request{File: native, Binding: []byte(`{"label": {"classes": ["a", "b", "c"]}}`)}, "label: 3 classes given, the model has 2", 1},
 		{"positive elsewhere", Request{File: native, Binding: []byte(`{"label": {"classes": ["a", "b"], "positive": "c"}}`)}, `positive class "c" is none of the classes`, 1},
-		{"text as number", Request{File: native, Binding: []byte(`{"label": {"classes": ["a", "b"]}, "features": [{"feature": "state", "type": "String", "encoding": "number"}]}`)}, `feature "state"`, 0},
+		{"text as number", Request{File: native, Binding: []byte(strings.Replace(string(binding), `"features": [`, `"features": [{"feature": "state", "type": "String", "encoding": "number"},`, 1))}, `feature "state"`, 0},
+		{"feature not covered", Request{File: onehot, Binding: forgetful}, "voice_mail_plan_yes: the binding lists features, but not this one: add it", 1},
+		{"no object", Request{File: native, Binding: []byte(`[]`)}, "the binding cannot be read: it is a JSON array", 0},
+		{"member of another type", Request{File: native, Binding: []byte(`{"features": [{"feature": 7}]}`)}, "the binding cannot be read: member features.feature is a JSON number", 0},
 		{"check without score", Request{File: native, Binding: binding, Check: read(t, churn+"customers_may.csv")}, "the check has no score to compare", 0},
 		{"check without column", Request{File: native, Binding: binding, Check: []byte("state,score\nKS,0.5\n")}, `no column "account_length"`, 0},
 		{"wrong scores", Request{File: native, Binding: []byte(strings.Replace(string(binding), `"positive": "yes"`, `"positive": "no"`, 1)), Check: read(t, churn+"churn_native.expected.csv")}, "5500 of 11000 differ by more than 1e-6; the worst is row", 0},

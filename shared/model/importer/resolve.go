@@ -153,6 +153,12 @@ func (r *resolver) near(name string) string {
 func (r *resolver) feature(i int, said *FeatureBinding) model.Feature {
 	file := &r.foreign.Features[i]
 	if said == nil {
+		if len(r.binding.Features) > 0 && r.sample == nil && file.Name != "" && !file.Categorical {
+			// A forgotten indicator would else become a number that every
+			// caller has to send.
+			r.leave(file.Name, "the binding lists features, but not this one: add it")
+			return model.Feature{Name: file.Name}
+		}
 		said = new(FeatureBinding)
 	}
 	f := model.Feature{
