@@ -198,7 +198,7 @@ func explain(err error) error {
 	case errors.Is(err, jwt.ErrTokenInvalidClaims):
 		return refuse("a claim of the token has no valid form")
 	}
-	return refuse("the token's signature is not valid: %s are accepted", strings.Join(algorithms, ", "))
+	return refuse("the token's signature is not valid, or its algorithm is none of %s", strings.Join(algorithms, ", "))
 }
 
 // identity reads who is meant from verified claims.

@@ -130,6 +130,7 @@ func (d *Decoder) instanceMember(name []byte) error {
 }
 
 func (d *Decoder) begin(p *Ports, body []byte, frames []*frame.Frame) error {
+	body = bytes.TrimPrefix(body, []byte("\ufeff")) // some .NET writers begin with it
 	d.s.b, d.s.i = body, 0
 	d.ports, d.frames, d.rows = p, frames, 0
 	clear(d.params)

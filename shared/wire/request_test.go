@@ -71,6 +71,7 @@ func TestExecute(t *testing.T) {
 		name, body, want string
 	}{
 		{"table", `{` + a + `,"GlobalParameters":{}}`, "C1|25|1.5|KS|-"},
+		{"byte order mark", "\ufeff{" + a + `}`, "C1|25|1.5|KS|-"},
 		{"no parameters", `{` + a + `}`, "C1|25|1.5|KS|-"},
 		{"null parameters", `{` + a + `,"GlobalParameters":null}`, "C1|25|1.5|KS|-"},
 		{"parameters first", `{"GlobalParameters":{"a":"b"},` + a + `}`, "C1|25|1.5|KS|-\n\na=b"},

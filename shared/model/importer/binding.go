@@ -23,6 +23,9 @@ type Binding struct {
 	// has no names. A binding that lists features lists every one but those
 	// whose categories the file knows, unless SchemaFrom knows the rest.
 	Features []FeatureBinding `json:"features"`
+	// Contributions, where false, leaves out of the artifact what Score Model
+	// needs for contributions: a tree ensemble is a quarter smaller without.
+	Contributions *bool `json:"contributions"`
 }
 
 // LabelBinding says what a model predicts.

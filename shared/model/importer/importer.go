@@ -18,6 +18,7 @@ import (
 	"github.com/portico-ml/portico/shared/model"
 	"github.com/portico-ml/portico/shared/model/catboost"
 	"github.com/portico-ml/portico/shared/model/lightgbm"
+	"github.com/portico-ml/portico/shared/model/trees"
 	"github.com/portico-ml/portico/shared/model/xgboost"
 )
 
@@ -101,7 +102,13 @@ func Import(r Request) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	scoring, err := model.Encode(*h, foreign.Body)
+	body := foreign.Body
+	if b.Contributions != nil && !*b.Contributions && foreign.Engine == model.EngineTrees {
+		if body, err = trees.WithoutCovers(body); err != nil {
+			return nil, fault.Wrap(err, fault.Internal, "leave covers out")
+		}
+	}
+	scoring, err := model.Encode(*h, body)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +126,10 @@ func importArtifact(r Request) (*Result, error) {
 		return nil, err
 	}
 	rec := record{Imported: original{Format: "ilearner"}}
-	if json.Valid(earlier) {
+	if len(earlier) > 0 {
+		if !json.Valid(earlier) {
+			return nil, fault.New(fault.Package, "", "the model file cannot be used: the record at its end, %d bytes, is damaged or cut short", len(earlier))
+		}
 		rec.Earlier = earlier
 	}
 	return finish(r, bytes.Clone(scoring), rec, nil)

@@ -128,6 +128,11 @@ func TestIndicatorOfTwoColumns(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	native, onehot := read(t, churn+"churn_native.json"), read(t, churn+"churn_onehot.ubj")
 	binding := read(t, churn+"churn_native.binding.json")
+	ok, err := Import(Request{File: native, Binding: binding})
+	if err != nil {
+		t.Fatal(err)
+	}
+	halfRecord := model.Join(ok.Artifact, ok.Record[:12])
 	// All features but the last, which is the indicator of a level.
 	full := string(read(t, churn+"churn_onehot.binding.json"))
 	forgetful := []byte(full[:strings.LastIndex(full, ",\n  {\"feature\"")] + "]}")
@@ -162,6 +167,7 @@ func TestRefusals(t *testing.T) {
 		{"old binary", Request{File: []byte("binf....")}, "old binary format", 0},
 		{"dump", Request{File: []byte(`[ { "nodeid": 0, "leaf": 1 } ]`)}, "output of dump_model", 0},
 		{"artifact with binding", Request{File: []byte("ilearner"), Binding: []byte("{}")}, "has its binding in it", 0},
+		{"artifact with half a record", Request{File: halfRecord}, "the record at its end, 12 bytes, is damaged or cut short", 0},
 		{"artifact cut short", Request{File: []byte("ilearner\x01\x00\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff")}, "it says", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
