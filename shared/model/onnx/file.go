@@ -1,0 +1,272 @@
+package onnx
+
+import (
+	"bytes"
+	"slices"
+	"strconv"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// File is an ONNX model as its converter wrote it.
+type File struct {
+	g    *graph
+	size int
+	made map[string]int // node that makes a value
+}
+
+// Input is a tensor that a model reads.
+type Input struct {
+	Name  string
+	Type  Type
+	Width int // columns; 0 where the file does not say
+}
+
+// Output is what a model answers.
+type Output struct {
+	Name string
+	// Type is of the tensor's elements; of a sequence of maps, of the
+	// numbers in them.
+	Type  Type
+	Width int // numbers in a row; 0 where the file does not say
+	// Classes are the labels that belong to the numbers, where the file says.
+	Classes []string
+	tensor  string // the value behind it
+}
+
+// Is reports whether b begins as an ONNX model does: with the version of its
+// intermediate representation, and then texts and messages of ModelProto.
+func Is(b []byte) bool {
+	if !bytes.HasPrefix(b, []byte{0x08}) {
+		return false
+	}
+	f := fields{b: b[:min(len(b), 4096)]}
+	if !f.next() || f.typ != protowire.VarintType || f.value == 0 || f.value > 100 {
+		return false
+	}
+	for len(f.b) > 0 {
+		num, typ, n := protowire.ConsumeTag(f.b)
+		if n < 0 {
+			return false
+		}
+		switch {
+		case num == 7 && typ == protowire.BytesType, num == 8 && typ == protowire.BytesType:
+			return true // the graph, or an operator set
+		case num > 25, num == 5 && typ != protowire.VarintType:
+			return false
+		}
+		if !f.next() {
+			return false
+		}
+	}
+	return false
+}
+
+// Read takes a file apart. It keeps parts of b. Errors are *Refusal.
+func Read(b []byte) (*File, error) {
+	g, err := parse(b)
+	if err != nil {
+		return nil, err
+	}
+	f := &File{g: g, size: len(b), made: map[string]int{}}
+	for i := range g.nodes {
+		for _, name := range g.nodes[i].outputs {
+			if name != "" {
+				f.made[name] = i
+			}
+		}
+	}
+	return f, nil
+}
+
+// Producer returns the name and version of the program that wrote the file.
+func (f *File) Producer() string { return f.g.producer }
+
+// Inputs returns the tensors that the graph reads, in its order.
+func (f *File) Inputs() []Input {
+	var inputs []Input
+	for i := range f.g.inputs {
+		p := &f.g.inputs[i]
+		if f.initializer(p.name) != nil {
+			continue
+		}
+		inputs = append(inputs, Input{p.name, p.typ, width(p)})
+	}
+	return inputs
+}
+
+// width is the number of columns of a port: 1 of rank 1, 0 where not said.
+func width(p *port) int {
+	switch len(p.dims) {
+	case 1:
+		return 1
+	case 2:
+		return int(max(0, p.dims[1]))
+	}
+	return 0
+}
+
+func (f *File) initializer(name string) *tensor {
+	for i := range f.g.initializers {
+		if f.g.initializers[i].name == name {
+			return &f.g.initializers[i].tensor
+		}
+	}
+	return nil
+}
+
+// maker returns the node that makes a value, nil where none does.
+func (f *File) maker(name string) *node {
+	if i, ok := f.made[name]; ok {
+		return &f.g.nodes[i]
+	}
+	return nil
+}
+
+// Outputs returns what the graph answers, in its order. A ZipMap, which makes
+// maps from class to number of a row of numbers, is looked through.
+func (f *File) Outputs() []Output {
+	var outputs []Output
+	for i := range f.g.outputs {
+		p := &f.g.outputs[i]
+		o := Output{Name: p.name, Type: p.typ, Width: width(p), tensor: p.name}
+		if n := f.maker(p.name); n != nil && n.op == "ZipMap" && len(n.inputs) == 1 {
+			o.Type, o.tensor = Float, n.inputs[0]
+			o.Classes = classLabels(n)
+			o.Width = len(o.Classes)
+		} else if p.typ == Float || p.typ == Double {
+			o.Classes = f.classes(p.name)
+			if o.Width > 0 && o.Width != len(o.Classes) {
+				o.Classes = nil
+			}
+		}
+		outputs = append(outputs, o)
+	}
+	return outputs
+}
+
+// classLabels reads the class labels of a ZipMap or a classifier.
+func classLabels(n *node) []string {
+	var classes []string
+	for i := range n.attrs {
+		switch a := &n.attrs[i]; a.name {
+		case "classlabels_strings":
+			classes = append(classes, a.strings...)
+		case "classlabels_int64s", "classlabels_ints":
+			for _, v := range a.ints {
+				classes = append(classes, strconv.FormatInt(v, 10))
+			}
+		}
+	}
+	return classes
+}
+
+// classes finds the labels that belong to a row of scores: of the classifier
+// that makes them, through operators that keep their order, or of the labels
+// that the graph picks by the largest score.
+func (f *File) classes(name string) []string {
+	for range f.g.nodes {
+		n := f.maker(name)
+		if n == nil || len(n.inputs) == 0 {
+			break
+		}
+		if c := classLabels(n); c != nil {
+			return c
+		}
+		switch n.op {
+		case "Identity", "Cast", "Normalizer", "Softmax", "Sigmoid", "Reshape", "Clip", "Div":
+			name = n.inputs[0]
+			continue
+		}
+		break
+	}
+	for i := range f.g.outputs {
+		if n := f.maker(f.g.outputs[i].name); n != nil {
+			if c := f.picked(n); c != nil {
+				return c
+			}
+		}
+	}
+	return nil
+}
+
+// picked returns the constant list that a chain of operators picks a label from.
+func (f *File) picked(n *node) []string {
+	for range f.g.nodes {
+		if n == nil || len(n.inputs) == 0 {
+			return nil
+		}
+		switch n.op {
+		case "ArrayFeatureExtractor", "Gather":
+			t := f.initializer(n.inputs[0])
+			if t == nil {
+				return nil
+			}
+			var list []string
+			for i := range t.len() {
+				list = append(list, t.text(i))
+			}
+			return list
+		case "LabelEncoder":
+			for i := range n.attrs {
+				if n.attrs[i].name == "values_strings" {
+					return n.attrs[i].strings
+				}
+			}
+			return nil
+		case "Cast", "Reshape", "Identity", "Squeeze", "Flatten":
+			n = f.maker(n.inputs[0])
+		default:
+			return nil
+		}
+	}
+	return nil
+}
+
+// Canonical returns the bytes of a graph with o as its only answer, in which
+// input i has widths[i] columns. Errors are *Refusal.
+func (f *File) Canonical(o Output, widths []int) ([]byte, error) {
+	p, err := compile(f.g, []string{o.tensor}, allowance(f.size))
+	if err != nil {
+		return nil, err
+	}
+	c := &graph{opsets: map[string]int64{}}
+	used := map[string]bool{o.tensor: true}
+	for _, n := range p.nodes {
+		keep := *n
+		keep.name = ""
+		c.nodes = append(c.nodes, keep)
+		c.opsets[n.domain] = f.g.opsets[n.domain]
+		for _, in := range n.inputs {
+			used[in] = true
+		}
+	}
+	if len(c.opsets) == 0 {
+		return nil, refuse("its answer %q needs no operator", o.Name)
+	}
+	for _, init := range f.g.initializers {
+		if used[init.name] {
+			c.initializers = append(c.initializers, init)
+		}
+	}
+	slices.SortFunc(c.initializers, func(a, b initializer) int { return compareText(a.name, b.name) })
+	for i, in := range f.Inputs() {
+		if i >= len(widths) || widths[i] < 1 {
+			return nil, refuse("input %q has no known number of columns", in.Name)
+		}
+		port := port{name: in.Name, typ: in.Type, dims: []int64{-1, int64(widths[i])}}
+		for k := range f.g.inputs {
+			if q := &f.g.inputs[k]; q.name == in.Name {
+				if len(q.dims) > 2 {
+					return nil, refuse("input %q has %d dimensions, not two", in.Name, len(q.dims))
+				}
+				if len(q.dims) == 1 {
+					port.dims = port.dims[:1]
+				}
+			}
+		}
+		c.inputs = append(c.inputs, port)
+	}
+	c.outputs = []port{{name: o.tensor, typ: Float}}
+	return c.encode(), nil
+}
