@@ -76,6 +76,7 @@ type hashedText struct {
 
 type obliviousTree struct {
 	Leaves []float64 `json:"leaf_values"`
+	Covers []float64 `json:"leaf_weights"`
 	Splits []split   `json:"splits"`
 }
 
@@ -103,6 +104,7 @@ func Load(text []byte) (*model.Foreign, error) {
 	if err != nil {
 		return nil, err
 	}
+	f.forest.KeepCovers()
 	body, err := f.forest.Encode()
 	if err != nil {
 		return nil, refuse("%v", err)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -32,6 +33,24 @@ func TestRawScores(t *testing.T) {
 				t.Fatal(err)
 			}
 			modeltest.Check(t, modeltest.Open(t, f.forest), modeltest.Features(t, f.names, f.levels), modeltest.Raw(t, name), 1e-12)
+		})
+	}
+}
+
+// TestContributions compares contributions with CatBoost's ShapValues.
+func TestContributions(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.contributions.csv")
+	if err != nil || len(files) < 5 {
+		t.Fatalf("%d golden files, %v", len(files), err)
+	}
+	for _, path := range files {
+		name := strings.TrimSuffix(filepath.Base(path), ".contributions.csv")
+		t.Run(name, func(t *testing.T) {
+			f, err := parse(load(t, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			modeltest.Contributions(t, modeltest.OpenExplainer(t, f.forest), path, modeltest.Features(t, f.names, f.levels), 1)
 		})
 	}
 }

@@ -73,7 +73,11 @@ func (r *reader) oblivious(f *trees.Forest, t *obliviousTree) error {
 			own = append(make([]trees.Node, 0, cap(nodes)), nodes[:first]...)
 		}
 		for leaf := range 1 << depth {
-			own = append(own, trees.Node{Test: trees.Leaf, Value: r.scale * t.Leaves[leaf*r.outputs+k]})
+			n := trees.Node{Test: trees.Leaf, Value: r.scale * t.Leaves[leaf*r.outputs+k]}
+			if len(t.Covers) == 1<<depth {
+				n.Cover = t.Covers[leaf]
+			}
+			own = append(own, n)
 		}
 		f.Trees = append(f.Trees, trees.Tree{Output: k, Nodes: own})
 	}
@@ -85,6 +89,7 @@ type node struct {
 	Left, Right *node
 	Split       *split
 	Value       values
+	Weight      float64
 }
 
 // values is one number or one for each output.
@@ -131,7 +136,7 @@ func (r *reader) grow(t *trees.Tree, n *node, output, depth int) (int32, error) 
 		if n.Left != nil || n.Right != nil || len(n.Value) != r.outputs {
 			return 0, fmt.Errorf("node %d has %d values for %d outputs", at, len(n.Value), r.outputs)
 		}
-		t.Nodes = append(t.Nodes, trees.Node{Test: trees.Leaf, Value: r.scale * n.Value[output]})
+		t.Nodes = append(t.Nodes, trees.Node{Test: trees.Leaf, Value: r.scale * n.Value[output], Cover: n.Weight})
 		return int32(at), nil
 	case n.Left == nil || n.Right == nil:
 		return 0, fmt.Errorf("node %d has a split but not two children", at)

@@ -46,6 +46,7 @@ func Load(text []byte) (*model.Foreign, error) {
 	if err != nil {
 		return nil, err
 	}
+	f.forest.KeepCovers()
 	body, err := f.forest.Encode()
 	if err != nil {
 		return nil, refuse("%v", err)

@@ -3,6 +3,7 @@ package lightgbm
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -32,6 +33,33 @@ func TestRawScores(t *testing.T) {
 				}
 			}
 			modeltest.Check(t, modeltest.Open(t, f.forest), modeltest.Features(t, f.names, f.levels), want, 0)
+		})
+	}
+}
+
+// TestContributions compares contributions with LightGBM's pred_contrib, which
+// for a random forest are of the sum, as ours are of the average.
+func TestContributions(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.contributions.csv")
+	if err != nil || len(files) < 10 {
+		t.Fatalf("%d golden files, %v", len(files), err)
+	}
+	for _, path := range files {
+		name := strings.TrimSuffix(filepath.Base(path), ".contributions.csv")
+		t.Run(name, func(t *testing.T) {
+			text, err := os.ReadFile("testdata/" + name + ".txt")
+			if err != nil {
+				t.Fatal(err)
+			}
+			f, err := parse(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			scale := 1.0
+			if f.forest.Average {
+				scale = 1 / float64(len(f.forest.Trees)/f.forest.Outputs)
+			}
+			modeltest.Contributions(t, modeltest.OpenExplainer(t, f.forest), path, modeltest.Features(t, f.names, f.levels), scale)
 		})
 	}
 }

@@ -112,6 +112,14 @@ func (s section) tree() (trees.Tree, error) {
 	for _, v := range values {
 		nodes = append(nodes, trees.Node{Test: trees.Leaf, Value: v})
 	}
+	// Counts of rows, for contributions: a file without them scores as well.
+	if counts, err := vector(s, "leaf_count", leaves, float); err == nil {
+		for i, c := range counts {
+			nodes[tests+i].Cover = c
+		}
+	} else if tests == 0 {
+		nodes[0].Cover = 1
+	}
 	t := trees.Tree{Nodes: nodes}
 	if tests == 0 {
 		return t, nil
@@ -144,6 +152,10 @@ func (s section) tests(nodes []trees.Node, tests int) error {
 	if err != nil {
 		return err
 	}
+	counts, err := vector(s, "internal_count", tests, float)
+	if err != nil {
+		counts = make([]float64, tests)
+	}
 	child := func(i int) (int32, error) {
 		n := i
 		if i < 0 {
@@ -166,7 +178,7 @@ func (s section) tests(nodes []trees.Node, tests int) error {
 		if err != nil {
 			return fmt.Errorf("node %d: %w", i, err)
 		}
-		n := trees.Node{Feature: int32(features[i]), Left: l, Right: r}
+		n := trees.Node{Feature: int32(features[i]), Left: l, Right: r, Cover: counts[i]}
 		if types[i]&categorical != 0 {
 			// LightGBM sends members left, and everything else, missing
 			// included, right; trees.In sends members right.

@@ -71,6 +71,36 @@ func Raw(t *testing.T, name string) [][]float64 {
 	return raw
 }
 
+// Contributions compares contributions with those of {case}.contributions.csv,
+// for the rows it has: those of each output's features, and its base.
+func Contributions(t *testing.T, x *trees.Explainer, path string, features [][]float64, scale float64) {
+	t.Helper()
+	_, rows := ReadCSV(t, path)
+	if len(rows) == 0 {
+		t.Fatalf("%s has no rows", path)
+	}
+	s := x.NewSession(1)
+	got := make([]float64, x.Outputs()*(x.Features()+1))
+	bad := 0
+	for r, row := range rows {
+		if len(row) != len(got) {
+			t.Fatalf("%d contributions, the library has %d", len(got), len(row))
+		}
+		s.Contributions(features[r], 1, got)
+		for i, v := range got {
+			want := number(t, row[i]) * scale
+			if off := math.Abs(v-want) / max(1, math.Abs(want)); !(off <= 1e-5) {
+				if bad++; bad < 4 {
+					t.Errorf("row %d, contribution %d: %v, the library says %v", r, i, v, want)
+				}
+			}
+		}
+	}
+	if bad > 0 {
+		t.Errorf("%d of %d contributions differ", bad, len(rows)*len(got))
+	}
+}
+
 // Features encodes testdata/rows.csv for a model of these features: a number
 // as it is, a level as its code. The result is row by row.
 func Features(t *testing.T, names []string, levels [][]string) [][]float64 {
@@ -115,6 +145,23 @@ func Open(t *testing.T, f *trees.Forest) *trees.Ensemble {
 		t.Fatal(err)
 	}
 	return e
+}
+
+// OpenExplainer encodes f with its covers and opens it for contributions.
+func OpenExplainer(t *testing.T, f *trees.Forest) *trees.Explainer {
+	t.Helper()
+	if !f.KeepCovers() {
+		t.Fatal("the model has no usable covers")
+	}
+	encoded, err := f.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, err := trees.OpenExplainer(encoded)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return x
 }
 
 // Check scores rows x by themselves and compares with want. tolerance is

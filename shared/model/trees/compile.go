@@ -74,13 +74,19 @@ type slotMap struct {
 	sets    [][Left + 1]uint32 // per set and mode
 }
 
-func compile(f *file) (*Ensemble, error) {
+// begin makes an ensemble of f without its trees.
+func begin(f *file) (*Ensemble, *slotMap, error) {
 	e := &Ensemble{
 		features: int(f.Features), outputs: int(f.Outputs), input: f.input,
 		// Copies, so that the file's bytes can go.
 		cuts32: slices.Clone(f.cuts32), cuts64: slices.Clone(f.cuts64),
 	}
 	m, err := e.assignSlots(f)
+	return e, m, err
+}
+
+func compile(f *file) (*Ensemble, error) {
+	e, m, err := begin(f)
 	if err != nil {
 		return nil, err
 	}

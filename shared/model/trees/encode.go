@@ -19,6 +19,7 @@ import (
 //	nodes      [nodes]uint64   see pack
 //	cuts       [cuts]float     thresholds of a feature, ascending; float32 where Input is
 //	leaves     [nodes+trees]float  float32 where Sum is
+//	covers     [nodes+trees]float32  of the leaves; only with flagCovers
 //
 // Inner nodes and leaves of a tree lie in breadth-first order, so the shape
 // needs two bits per node and no file can describe anything but a tree.
@@ -35,6 +36,7 @@ const (
 	flagInput64 = 1 << 0
 	flagSum64   = 1 << 1
 	flagAverage = 1 << 2
+	flagCovers  = 1 << 3
 )
 
 // pack is an inner node: feature, index of its cut within the feature or of
@@ -98,6 +100,7 @@ type encoder struct {
 	nodes    []uint64
 	nodesOf  []uint32
 	leaves   []float64
+	covers   []float64
 }
 
 type set struct {
@@ -226,6 +229,7 @@ func (e *encoder) tree(t int) {
 		n := &nodes[i]
 		if n.Test == Leaf {
 			e.leaves = append(e.leaves, n.Value)
+			e.covers = append(e.covers, n.Cover)
 			continue
 		}
 		var test uint32
@@ -257,6 +261,9 @@ func (e *encoder) bytes() []byte {
 	}
 	if f.Average {
 		h.Flags |= flagAverage
+	}
+	if f.Covers {
+		h.Flags |= flagCovers
 	}
 	for i := range e.cuts {
 		h.Cuts += uint32(len(e.cuts[i]))
@@ -313,6 +320,12 @@ func (e *encoder) bytes() []byte {
 		w.float(f.Sum, v)
 	}
 	w.align()
+	if f.Covers {
+		for _, v := range e.covers {
+			w.float(Float32, v)
+		}
+		w.align()
+	}
 	return w.b
 }
 

@@ -21,6 +21,16 @@ func FuzzOpen(f *testing.F) {
 		}
 		f.Add(b)
 	}
+	explained := randomForest(rand.New(rand.NewPCG(6, 1)), 3, 2, 4, 3, 0.2, Less, In)
+	for i := range explained.Trees {
+		coverTree(rand.New(rand.NewPCG(6, 2)), explained.Trees[i].Nodes, 0, 40)
+	}
+	explained.KeepCovers()
+	b, err := explained.Encode()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		e, err := Open(b)
 		if err != nil {
@@ -46,6 +56,21 @@ func FuzzOpen(f *testing.F) {
 			if math.Float64bits(alone[i]) != math.Float64bits(together[i]) {
 				t.Fatalf("score %d is %v alone and %v in a block", i, alone[i], together[i])
 			}
+		}
+		x, err := OpenExplainer(b)
+		if err != nil {
+			if !errors.Is(err, ErrDamaged) && !errors.Is(err, ErrNoCovers) {
+				t.Fatalf("error %v is neither ErrDamaged nor ErrNoCovers", err)
+			}
+			return
+		}
+		if e.stats.Deepest > 12 || e.stats.Nodes > 1<<10 {
+			return // opens, but is slow to explain
+		}
+		s := x.NewSession(1)
+		out := make([]float64, e.outputs*(e.features+1))
+		for _, row := range rows {
+			s.Contributions(row, 1, out)
 		}
 	})
 }

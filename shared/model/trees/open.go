@@ -27,6 +27,7 @@ type file struct {
 	nodes               []uint64
 	cuts32, leaves32    []float32
 	cuts64, leaves64    []float64
+	covers              []float32
 }
 
 // Open reads canonical bytes. It bounds every count by the length of b and
@@ -51,7 +52,7 @@ func parse(b []byte) (*file, error) {
 	switch {
 	case f.Version != version:
 		return nil, damaged("layout version %d, want %d", f.Version, version)
-	case f.Flags&^(flagInput64|flagSum64|flagAverage) != 0:
+	case f.Flags&^(flagInput64|flagSum64|flagAverage|flagCovers) != 0:
 		return nil, damaged("unknown flags %#x", f.Flags)
 	case f.Features > MaxFeatures:
 		return nil, damaged("%d features", f.Features)
@@ -83,6 +84,9 @@ func parse(b []byte) (*file, error) {
 		f.leaves32 = take[float32](&r, leaves)
 	} else {
 		f.leaves64 = take[float64](&r, leaves)
+	}
+	if f.Flags&flagCovers != 0 {
+		f.covers = take[float32](&r, leaves)
 	}
 	if r.short || len(r.b) != 0 {
 		return nil, damaged("its counts do not fit its %d bytes", len(b))
@@ -178,6 +182,11 @@ func (f *file) check() error {
 	for _, v := range f.leaves64 {
 		if !finite(v) {
 			return damaged("leaf value %v", v)
+		}
+	}
+	for _, v := range f.covers {
+		if !usableCover(float64(v)) {
+			return damaged("cover %v", v)
 		}
 	}
 	return nil

@@ -31,11 +31,16 @@ func (e *Ensemble) NewSession(rows int) *Session {
 // Predict writes the sums of n rows to out, Outputs per row. Feature f of row
 // r is x[f*n+r]; NaN is missing. It does not allocate.
 func (s *Session) Predict(x []float64, n int, out []float64) {
-	e := s.e
 	if n >= wideFrom && s.wide != nil {
 		s.predictWide(x, n, out)
 		return
 	}
+	s.sums.add(s.fill(x, n), s.e.slots, n, out)
+}
+
+// fill turns n rows of features into slots, row by row.
+func (s *Session) fill(x []float64, n int) []byte {
+	e := s.e
 	rows := s.rows[:n*e.slots]
 	for i := range e.numeric {
 		f := &e.numeric[i]
@@ -54,7 +59,7 @@ func (s *Session) Predict(x []float64, n int, out []float64) {
 		f := &e.sets[i]
 		f.fill(x[f.feature*n:][:n], rows, e.slots, e.input)
 	}
-	s.sums.add(rows, e.slots, n, out)
+	return rows
 }
 
 // fillNumeric writes the ranks of a feature's values into its slots.

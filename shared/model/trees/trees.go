@@ -68,6 +68,7 @@ type Forest struct {
 	Sum      Precision // leaves are rounded to it and sums formed in it
 	Base     []float64 // where each output's sum begins; len Outputs
 	Average  bool      // divide each output by its number of trees
+	Covers   bool      // keep the leaves' covers, which contributions need
 	Trees    []Tree
 }
 
@@ -86,6 +87,9 @@ type Node struct {
 	Threshold   float64 // of Less and LessEqual
 	Value       float64 // of a Leaf
 	Set         []int32 // of In: categories, 0 to MaxCategory, in any order
+	// Cover is the weight of the training rows that came by: as the library
+	// counts it, or 0 where its file does not say.
+	Cover float64
 }
 
 // Limits of the engine. They are far above what libraries train, and keep
@@ -157,6 +161,9 @@ func (f *Forest) checkNode(t, i int, n *Node) error {
 		}
 		if math.IsNaN(v) || math.IsInf(v, 0) {
 			return refuse(t, i, "leaf value is %v", n.Value)
+		}
+		if f.Covers && !usableCover(n.Cover) {
+			return refuse(t, i, "cover is %v", n.Cover)
 		}
 		return nil
 	}

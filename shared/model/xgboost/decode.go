@@ -230,7 +230,7 @@ func textLevels(offsets []int32, values []float64) ([]string, error) {
 // arrays are a tree as the file has it: a column for each property of nodes.
 type arrays struct {
 	left, right, feature, missingLeft, kind  []int32
-	condition                                []float32
+	condition, cover                         []float32
 	categories, catNodes, catStarts, catSize []int32
 	leafVector                               int64
 }
@@ -252,6 +252,7 @@ func (d *decoder) treeReaders() map[string]func() error {
 		"default_left":        d.intsInto(&a.missingLeft),
 		"split_type":          d.intsInto(&a.kind),
 		"split_conditions":    func() (err error) { a.condition, err = d.floats(); return err },
+		"sum_hessian":         func() (err error) { a.cover, err = d.floats(); return err },
 		"categories":          d.intsInto(&a.categories),
 		"categories_nodes":    d.intsInto(&a.catNodes),
 		"categories_segments": d.intsInto(&a.catStarts),

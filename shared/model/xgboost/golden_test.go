@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/portico-ml/portico/shared/model"
+	"github.com/portico-ml/portico/shared/model/modeltest"
 	"github.com/portico-ml/portico/shared/model/trees"
 )
 
@@ -140,6 +141,32 @@ func TestMarginsEqualXGBoost(t *testing.T) {
 				t.Errorf("a regression model with %d classes", m.NumClasses)
 			}
 		})
+	}
+}
+
+// TestContributionsEqualXGBoost compares contributions with XGBoost's
+// pred_contribs, in both forms of each model.
+func TestContributionsEqualXGBoost(t *testing.T) {
+	files, err := filepath.Glob(golden + "/[0-9]*/*.contributions.csv")
+	if err != nil || len(files) < 39 {
+		t.Fatalf("%d golden files, %v", len(files), err)
+	}
+	for _, path := range files {
+		version, name := filepath.Base(filepath.Dir(path)), strings.TrimSuffix(filepath.Base(path), ".contributions.csv")
+		for _, form := range []string{".json", ".ubj"} {
+			t.Run(version+"/"+name+form, func(t *testing.T) {
+				m, err := Load(read(t, golden+"/"+version+"/"+name+form))
+				if err != nil {
+					t.Fatal(err)
+				}
+				x, err := trees.OpenExplainer(m.Body)
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, rows := readNumbers(t, inputs(name))
+				modeltest.Contributions(t, x, path, rows, 1)
+			})
+		}
 	}
 }
 

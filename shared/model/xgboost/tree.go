@@ -35,6 +35,9 @@ func (a *arrays) tree() (trees.Tree, error) {
 	nodes := make([]trees.Node, n)
 	for i := range nodes {
 		node := &nodes[i]
+		if len(a.cover) == n {
+			node.Cover = float64(a.cover[i])
+		}
 		if a.left[i] == -1 { // its condition is its value
 			node.Value = float64(a.condition[i])
 			continue

@@ -153,6 +153,7 @@ func (m *Model) Foreign() (*model.Foreign, error) {
 		}
 		m.Forest.Base[k] = margin
 	}
+	m.Forest.KeepCovers()
 	body, err := m.Forest.Encode()
 	if err != nil {
 		return nil, refuse("%v", err)

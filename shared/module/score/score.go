@@ -3,6 +3,8 @@
 package score
 
 import (
+	"slices"
+
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/frame"
 	"github.com/portico-ml/portico/shared/model"
@@ -30,12 +32,17 @@ func ScoreModel() *module.Module {
 			Params: []module.Param{{
 				Name: "Append score columns to output", Type: module.Boolean, Default: "true", Schema: true,
 				Doc: "Give the input's columns and the scores; or the scores only.",
+			}, {
+				Name: appendContributions, Type: module.Boolean, Default: "false", Schema: true,
+				Doc: "Add what each of the model's features contributed to the raw score: columns Contribution of {feature}, and Contribution base, which is the raw score expected of the training rows. They add up to the raw score, before it becomes a probability.",
 			}},
 			Doc: "Scores each row by the trained model. A two-class model adds Scored Labels and Scored Probabilities, a multiclass model a probability per class and Scored Labels, a regression Scored Labels.",
 		},
 		Bind: bindScore,
 	}
 }
+
+const appendContributions = "Append contributions"
 
 const (
 	modelPort = iota
@@ -64,10 +71,18 @@ func bindScore(b *module.Binding) (*module.Bound, error) {
 			taken[in[i].Name] = true
 		}
 	}
-	for _, f := range scorer.Fields() {
+	added := scorer.Fields()
+	if b.Params.Bool(appendContributions) {
+		if op.explainer, err = scorer.Explainer(b.Inputs[modelPort].Artifact); err != nil {
+			return nil, module.Errorf(82, "%s", fault.Of(err).Msg)
+		}
+		added = slices.Concat(added, op.explainer.Fields())
+	}
+	for _, f := range added {
 		if taken[f.Name] {
 			return nil, module.Errorf(28, "the table has a column %q already, which the model adds: rename it or drop it", f.Name).At(f.Name)
 		}
+		taken[f.Name] = true
 		schema = append(schema, f)
 		from = append(from, module.Computed)
 	}
@@ -95,26 +110,37 @@ func unfit(err error, in frame.Schema) error {
 }
 
 type scoreOp struct {
-	scorer *model.Scorer
-	pass   int // input columns passed through, in front of the scores
-	out    *frame.Layout
+	scorer    *model.Scorer
+	explainer *model.Explainer // nil without contributions
+	pass      int              // input columns passed through, in front of the scores
+	out       *frame.Layout
 }
 
 // Size is the memory that the model holds.
-func (op *scoreOp) Size() int64 { return op.scorer.Model().Size() }
+func (op *scoreOp) Size() int64 {
+	size := op.scorer.Model().Size()
+	if op.explainer != nil {
+		size += op.explainer.Size()
+	}
+	return size
+}
 
 func (op *scoreOp) NewState() module.State {
 	st := &scoreState{op: op, state: op.scorer.NewState()}
 	for i := op.pass; i < len(op.out.Schema); i++ {
 		st.scores = append(st.scores, op.out.Column(i, 0))
 	}
+	if op.explainer != nil {
+		st.explain = op.explainer.NewState()
+	}
 	return st
 }
 
 type scoreState struct {
-	op     *scoreOp
-	state  *model.State
-	scores []*frame.Column
+	op      *scoreOp
+	state   *model.State
+	explain *model.ExplainState
+	scores  []*frame.Column // and contributions
 }
 
 func (st *scoreState) Apply(in, out []*frame.Frame) error {
@@ -122,8 +148,14 @@ func (st *scoreState) Apply(in, out []*frame.Frame) error {
 	for _, c := range st.scores {
 		c.Reset()
 	}
-	if err := st.op.scorer.Score(st.state, src, st.scores); err != nil {
+	scores := len(st.op.scorer.Fields())
+	if err := st.op.scorer.Score(st.state, src, st.scores[:scores]); err != nil {
 		return err
+	}
+	if st.explain != nil {
+		if err := st.op.explainer.Explain(st.explain, src, st.scores[scores:]); err != nil {
+			return err
+		}
 	}
 	copy(dst.Cols, src.Cols[:st.op.pass])
 	copy(dst.Cols[st.op.pass:], st.scores)

@@ -1,0 +1,141 @@
+package model_test
+
+import (
+	"bytes"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/portico-ml/portico/shared/fault"
+	"github.com/portico-ml/portico/shared/frame"
+	"github.com/portico-ml/portico/shared/model"
+	"github.com/portico-ml/portico/shared/model/importer"
+)
+
+// explain binds m to f and returns the contributions of all rows.
+func explain(t *testing.T, m *model.Model, f *frame.Frame) *frame.Frame {
+	t.Helper()
+	s, err := m.Bind(f.Schema())
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, err := s.Explainer(artifacts[m])
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := frame.NewLayout(x.Fields())
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := l.New(f.Rows())
+	if err := x.Explain(x.NewState(), f, out.Cols); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// TestContributionsAddUp holds that the contributions of each customer and the
+// base are the log odds of the probability, and that indicators of one column
+// have a column each.
+func TestContributionsAddUp(t *testing.T) {
+	for file, name := range map[string]string{"churn_native.json": "Contribution of state", "churn_onehot.ubj": "Contribution of state_KS"} {
+		m, f := churn(t, file, "missing")
+		f = f.Slice(0, 300)
+		out := explain(t, m, f)
+		if out.Rows() != f.Rows() || out.Col(name) == nil || out.Cols[len(out.Cols)-1].Field.Name != "Contribution base" {
+			t.Fatalf("%s: %d rows of %q", file, out.Rows(), out.Schema().Names())
+		}
+		scores, _, err := score(t, m, f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		moved := 0
+		for r := range f.Rows() {
+			sum := 0.0
+			for _, c := range out.Cols {
+				sum += c.Floats[r]
+			}
+			p := scores.Col(model.ScoredProbabilities).Floats[r]
+			if odds := math.Log(p / (1 - p)); math.Abs(odds-sum) > 1e-4*max(1, math.Abs(odds)) {
+				t.Fatalf("%s, row %d: contributions add up to %v, the log odds are %v", file, r+1, sum, odds)
+			}
+			if out.Col(name).Floats[r] != 0 {
+				moved++
+			}
+		}
+		if moved == 0 {
+			t.Errorf("%s: %s is 0 in every row", file, name)
+		}
+	}
+}
+
+func TestContributionNames(t *testing.T) {
+	for _, c := range []struct{ feature, class, want string }{
+		{"age", "", "Contribution of age"},
+		{"", "", "Contribution base"},
+		{"age", "red", `Contribution of age for Class "red"`},
+		{"", "red", `Contribution base for Class "red"`},
+	} {
+		if got := model.ContributionName(c.feature, c.class); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
+}
+
+// TestImportWithoutContributions imports a model without covers: it is
+// smaller, scores alike, and says what it lacks.
+func TestImportWithoutContributions(t *testing.T) {
+	file := readFile(t, churnFolder+"churn_native.json")
+	binding := readFile(t, churnFolder+"churn_native.binding.json")
+	with, err := importer.Import(importer.Request{File: file, Binding: binding})
+	if err != nil {
+		t.Fatal(err)
+	}
+	without, err := importer.Import(importer.Request{File: file, Binding: bytes.Replace(binding, []byte("{"), []byte(`{"contributions": false, `), 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(without.Artifact) >= len(with.Artifact) {
+		t.Errorf("%d bytes without what contributions need, %d with", len(without.Artifact), len(with.Artifact))
+	}
+	_, f := churn(t, "churn_native.json", "missing")
+	f = f.Slice(0, 100)
+	a, b := texts(t, with.Model, f, 10), texts(t, without.Model, f, 10)
+	for r := range a {
+		if a[r] != b[r] {
+			t.Fatalf("row %d scores %s with and %s without", r+1, a[r], b[r])
+		}
+	}
+	s, err := without.Model.Bind(f.Schema())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Explainer(without.Artifact); !fault.Is(err, fault.BadUserArgument) || !strings.Contains(err.Error(), "no contributions") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestExplainDoesNotAllocate(t *testing.T) {
+	m, f := churn(t, "churn_native.json", "missing")
+	s, err := m.Bind(f.Schema())
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, err := s.Explainer(artifacts[m])
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := frame.NewLayout(x.Fields())
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, in, out := x.NewState(), f.Slice(0, 20), l.New(20)
+	if n := testing.AllocsPerRun(5, func() {
+		out.Reset()
+		if err := x.Explain(st, in, out.Cols); err != nil {
+			t.Fatal(err)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
