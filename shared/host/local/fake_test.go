@@ -123,7 +123,7 @@ func reply(w http.ResponseWriter, envelope []byte, first func(string) bool) {
 	case strings.HasPrefix(text, "die once") && first("die"):
 		os.Exit(1)
 	case strings.HasPrefix(text, "slow"):
-		time.Sleep(700 * time.Millisecond)
+		time.Sleep(2200 * time.Millisecond)
 		good()
 	default:
 		good()

@@ -170,7 +170,7 @@ func TestBodyLimit(t *testing.T) {
 }
 
 func TestQueue(t *testing.T) {
-	r := newRig(t, func(o *Options) { o.FunctionTimeout = 1500 * time.Millisecond })
+	r := newRig(t, func(o *Options) { o.FunctionTimeout = 4 * time.Second })
 	const text = `{"id":"j1","rows":10,"nested":{"a":1},"arr":[1,2],"dequeuecount":99,"html":"<b>"}`
 	send := func(body string) {
 		t.Helper()
@@ -239,7 +239,7 @@ func TestQueue(t *testing.T) {
 // TestRenewal: a message that takes longer than it is hidden is not delivered
 // a second time meanwhile.
 func TestRenewal(t *testing.T) {
-	r := newRig(t, func(o *Options) { o.Hidden = 300 * time.Millisecond })
+	r := newRig(t, func(o *Options) { o.Hidden = time.Second })
 	if err := r.store.Queues.Send(t.Context(), "work", []byte("slow"), 0); err != nil {
 		t.Fatal(err)
 	}
@@ -335,11 +335,7 @@ func TestCrashes(t *testing.T) {
 	})
 	t.Run("code 0 is never started again", func(t *testing.T) {
 		r := newRig(t, func(o *Options) { o.Settings["EXIT"] = "0" })
-		r.eventually("the end", func() bool {
-			r.process.mu.Lock()
-			defer r.process.mu.Unlock()
-			return r.process.gone
-		})
+		r.eventually("the end", r.process.isGone)
 		resp, err := http.Get(r.URL() + "/x/1")
 		if err != nil {
 			t.Fatal(err)
@@ -363,7 +359,7 @@ func TestCrashes(t *testing.T) {
 }
 
 func TestFunctionTimeoutKillsTheProcess(t *testing.T) {
-	r := newRig(t, func(o *Options) { o.FunctionTimeout = 300 * time.Millisecond })
+	r := newRig(t, func(o *Options) { o.FunctionTimeout = time.Second })
 	r.do("GET", "/", "")
 	pid := r.Pid()
 	if err := r.store.Queues.Send(t.Context(), "work", []byte("slow"), 0); err != nil {

@@ -56,6 +56,22 @@ func (p *process) wait(ctx context.Context) error {
 	}
 }
 
+// started waits, within limits, for a process that is being started.
+func (p *process) started(ctx context.Context) {
+	if p.isGone() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.h.o.InitTimeout)
+	defer cancel()
+	p.wait(ctx) //nolint:errcheck // the next try finds out
+}
+
+func (p *process) isGone() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.gone
+}
+
 // kill ends the handler, and all that it is doing, because of a time-out.
 func (p *process) kill() {
 	p.mu.Lock()

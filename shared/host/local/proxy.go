@@ -27,7 +27,7 @@ func (h *Host) proxy() http.Handler {
 		panic(err) // a number between two constants
 	}
 	forward := &httputil.ReverseProxy{
-		Transport:     &resender{h.handler.Transport},
+		Transport:     &resender{h.handler.Transport, h.process},
 		FlushInterval: -1,
 		ErrorLog:      nil,
 		Rewrite: func(pr *httputil.ProxyRequest) {
@@ -65,10 +65,7 @@ func (h *Host) proxy() http.Handler {
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, h.maxBody)
-		h.process.mu.Lock()
-		gone := h.process.gone
-		h.process.mu.Unlock()
-		if gone {
+		if h.process.isGone() {
 			w.WriteHeader(http.StatusInternalServerError)
 			return
 		}
@@ -95,7 +92,10 @@ func (h *Host) deadline(ctx context.Context, f layout.Function) (context.Context
 
 // resender sends a request again, as it was, while the handler cannot be
 // reached and the body has not been touched.
-type resender struct{ next http.RoundTripper }
+type resender struct {
+	next    http.RoundTripper
+	process *process
+}
 
 func (s *resender) RoundTrip(r *http.Request) (*http.Response, error) {
 	body := &untouched{ReadCloser: r.Body}
@@ -111,6 +111,9 @@ func (s *resender) RoundTrip(r *http.Request) (*http.Response, error) {
 			return resp, err
 		}
 		sleep(r.Context(), min(time.Duration(i+1)*50*time.Millisecond, 250*time.Millisecond))
+		// Ten tries are two seconds, in which a busy machine may not have
+		// started the next process; while it starts, none is used up.
+		s.process.started(r.Context())
 	}
 }
 
