@@ -1,5 +1,3 @@
-// Package e2e drives the staged program under the local host over HTTP, as its
-// users would. It has tests only.
 package e2e
 
 import (
@@ -72,11 +70,13 @@ type system struct {
 	data  string
 	base  string
 	addr  string
+	args  []string // of local run, besides
 	cmd   *exec.Cmd
 }
 
-// newSystem prepares a system; start starts it.
-func newSystem(t *testing.T) *system {
+// newSystem prepares a system with settings (NAME=VALUE) of its own; start
+// starts it.
+func newSystem(t *testing.T, settings ...string) *system {
 	t.Helper()
 	local, dist := build(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -90,13 +90,17 @@ func newSystem(t *testing.T) *system {
 		t.Fatal(err)
 	}
 	s.base = "http://" + s.addr
+	for _, assignment := range settings {
+		s.args = append(s.args, "-set", assignment)
+	}
 	return s
 }
 
 // start runs the local host and waits until it is ready.
 func (s *system) start() {
 	s.t.Helper()
-	s.cmd = exec.Command(s.local, "run", "-bare", "-staged", "-data", s.data, "-dist", s.dist, "-addr", s.addr)
+	args := []string{"run", "-bare", "-staged", "-data", s.data, "-dist", s.dist, "-addr", s.addr}
+	s.cmd = exec.Command(s.local, append(args, s.args...)...)
 	s.cmd.Dir = repo
 	var out bytes.Buffer
 	s.cmd.Stdout, s.cmd.Stderr = &out, &out

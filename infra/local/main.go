@@ -54,6 +54,7 @@ func command(ctx context.Context, args []string) error {
 		flags.BoolVar(&o.once, "once", false, "end after the sample instead of staying")
 		flags.BoolVar(&o.bare, "bare", false, "do not walk through the sample")
 		flags.BoolVar(&o.staged, "staged", false, "run what is in dist already instead of building it")
+		flags.Func("set", "a setting of the app, NAME=VALUE; may be given several times", o.set)
 		if err := flags.Parse(args); err != nil {
 			return err
 		}

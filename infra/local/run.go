@@ -32,7 +32,20 @@ type runOptions struct {
 	azurite          bool
 	once, bare       bool
 	staged           bool
+	settings         map[string]string // over those that run makes
 	tour             tour
+}
+
+func (o *runOptions) set(assignment string) error {
+	name, value, ok := strings.Cut(assignment, "=")
+	if !ok || name == "" {
+		return errors.New("NAME=VALUE is needed")
+	}
+	if o.settings == nil {
+		o.settings = make(map[string]string)
+	}
+	o.settings[name] = value
+	return nil
 }
 
 // tour walks through the sample on a running Portico at base, with tokens by
@@ -93,6 +106,7 @@ func run(ctx context.Context, o runOptions) error {
 	}
 	defer logFile.Close()
 
+	maps.Copy(settings, o.settings)
 	var ready func(context.Context) error
 	if o.funcTool != "" {
 		ready, err = startFunc(ctx, g, o, settings, st, logFile)
