@@ -8,9 +8,7 @@ package sweep
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"time"
 
 	"github.com/portico-ml/portico/shared/fault"
@@ -79,8 +77,7 @@ func (f *Function) round(ctx context.Context, d Duty) (err error) {
 	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {
-			f.log.ErrorContext(ctx, "duty panicked", "duty", d.Name, "stack", string(debug.Stack()))
-			err = fmt.Errorf("panic: %v", p)
+			err = fault.Panicked(p)
 		}
 	}()
 	row, err := f.tables.Get(ctx, table, partition, d.Name)

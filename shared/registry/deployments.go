@@ -3,8 +3,6 @@ package registry
 import (
 	"container/list"
 	"context"
-	"fmt"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -125,7 +123,7 @@ func (c *deployments) fill(l *loaded) {
 func (c *deployments) loadSafely(ctx context.Context, k deploymentKey) (d *scoring.Deployment, size int64, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fault.New(fault.Internal, "", "loading deployment %s panicked", k.digest).Because(fmt.Errorf("%v\n%s", p, debug.Stack()))
+			err = fault.New(fault.Internal, "", "loading deployment %s panicked", k.digest).Because(fault.Panicked(p).Err)
 		}
 	}()
 	return c.load(ctx, k.ws, k.digest)

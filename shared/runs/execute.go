@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -286,7 +285,7 @@ func (x *executor) execute(ctx context.Context, i int, n *Node) (values []module
 	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {
-			x.r.log.ErrorContext(ctx, "module panicked", "workspace", x.run.Workspace, "run", x.run.ID, "node", v.ID, "module", v.Module, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			x.r.log.ErrorContext(ctx, "module panicked", "workspace", x.run.Workspace, "run", x.run.ID, "node", v.ID, "module", v.Module, "error", fault.Panicked(p))
 			err = fault.New(fault.ModuleExecution, module.Code(1000), "Error 1000: the module failed inside the service")
 		}
 		if err != nil && ctx.Err() == nil && errors.Is(nodeCtx.Err(), context.DeadlineExceeded) {

@@ -130,7 +130,7 @@ func (h *handler) deliver(w http.ResponseWriter, r *http.Request, name string, t
 func (h *handler) handle(r *http.Request, t Trigger, d *Delivery, now time.Time) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = web.Panicked(v)
+			err = fault.Panicked(v)
 		}
 	}()
 	body, err := web.ReadBody(r, maxEnvelope, nil)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"runtime/debug"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -177,17 +176,17 @@ type overran struct{ error }
 func (o overran) Unwrap() error { return o.error }
 
 // panicked marks the error of a run that panicked.
-type panicked struct{ value any }
+type panicked struct{ error }
 
-func (p panicked) Error() string { return fmt.Sprintf("panic: %v", p.value) }
+func (p panicked) Unwrap() error { return p.error }
 
 func (w *Worker[M]) run(ctx context.Context, m M, id string) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, w.deadline(m))
 	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {
-			err = panicked{p}
-			w.log.ErrorContext(ctx, "worker panicked", "queue", w.work.Queue, "id", id, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			err = panicked{fault.Panicked(p)}
+			w.log.ErrorContext(ctx, "worker panicked", "queue", w.work.Queue, "id", id, "error", err)
 		}
 	}()
 	err = w.work.Do(ctx, m)

@@ -1,11 +1,8 @@
 package web
 
 import (
-	"fmt"
 	"net/http"
-	"runtime"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/portico-ml/portico/shared/fault"
@@ -29,38 +26,10 @@ func run(h HandlerFunc, w http.ResponseWriter, r *http.Request) (err error) {
 		if v == http.ErrAbortHandler {
 			panic(v)
 		}
-		err = Panicked(v)
+		err = fault.Panicked(v)
 	}()
 	return h(w, r)
 }
-
-// Panicked returns the error that stands for a recovered panic value: its type,
-// its text where the runtime made it, and the functions on the stack. It is to
-// be called in the deferred function that recovered.
-func Panicked(v any) error {
-	var b strings.Builder
-	if e, ok := v.(runtime.Error); ok {
-		fmt.Fprintf(&b, "panic: %s", e.Error())
-	} else {
-		fmt.Fprintf(&b, "panic: %T", v)
-	}
-	pcs := make([]uintptr, 24)
-	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs)])
-	for {
-		f, more := frames.Next()
-		if f.Function != "" && !strings.HasPrefix(f.Function, "runtime.") {
-			fmt.Fprintf(&b, "; %s:%d", f.Function[strings.LastIndexByte(f.Function, '/')+1:], f.Line)
-		}
-		if !more {
-			break
-		}
-	}
-	return &fault.Error{Kind: fault.Internal, Err: panicError(b.String())}
-}
-
-type panicError string
-
-func (e panicError) Error() string { return string(e) }
 
 // finish writes the error document where there was an error, and hands the
 // call over to be observed. It is the only writer of error documents.
