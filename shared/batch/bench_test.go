@@ -33,8 +33,11 @@ func (s *echoSession) Release()                                      {}
 // BenchmarkChunk is one chunk of 8 MiB, from its bytes to the bytes that are
 // staged: 20 columns, as of a telecom's customers, all echoed.
 func BenchmarkChunk(b *testing.B) {
-	schema := frame.Schema{{Name: "customer_id", Type: frame.String, Role: frame.ID},
-		{Name: "state", Type: frame.String, Levels: []string{"AK", "AL", "AR", "NY", "OH"}}, {Name: "plan", Type: frame.String, Levels: []string{"no", "yes"}}}
+	schema := frame.Schema{
+		{Name: "customer_id", Type: frame.String, Role: frame.ID},
+		{Name: "state", Type: frame.String, Levels: []string{"AK", "AL", "AR", "NY", "OH"}},
+		{Name: "plan", Type: frame.String, Levels: []string{"no", "yes"}},
+	}
 	for i := range 17 {
 		f := frame.Field{Name: fmt.Sprintf("c%d", i), Type: frame.Double, Nullable: true}
 		if i%2 == 0 {

@@ -191,8 +191,10 @@ func (s *sheet) block(ctx context.Context, data []byte, at frame.Start) error {
 			return err
 		}
 		if counts.Records == 1 {
-			return s.bad(frame.BadRecord{Record: at.Record, Line: at.Line, Code: fault.Of(err).Details()[0].Code,
-				Column: fault.Of(err).Target, Reason: fault.Of(err).Msg, Raw: trimEnd(data)})
+			return s.bad(frame.BadRecord{
+				Record: at.Record, Line: at.Line, Code: fault.Of(err).Details()[0].Code,
+				Column: fault.Of(err).Target, Reason: fault.Of(err).Msg, Raw: trimEnd(data),
+			})
 		}
 		// Forget what this block has counted, its bad rows too, and take its
 		// halves.
@@ -257,8 +259,10 @@ func (s *sheet) refusal(r frame.BadRecord) error {
 // long is a chunk that is one record above the limit.
 func (s *sheet) long(c chunk) error {
 	s.RowsIn++
-	return s.bad(frame.BadRecord{Record: c.First, Line: c.Line, Code: "InputParseError",
-		Reason: fmt.Sprintf("the record has %d bytes, more than the limit of a record", c.Length), Raw: s.buf.in})
+	return s.bad(frame.BadRecord{
+		Record: c.First, Line: c.Line, Code: "InputParseError",
+		Reason: fmt.Sprintf("the record has %d bytes, more than the limit of a record", c.Length), Raw: s.buf.in,
+	})
 }
 
 // place names the input in an error of reading, and lets the job's own

@@ -24,8 +24,10 @@ func TestRows(t *testing.T) {
 		{name: "policy fail among chunks", in: dirty, limits: dirtyLimits, details: `InputParseError: input1, at least row 2 (line 3): column "minutes" (Double): value "12O" is not a number`},
 		{name: "a row that scoring refuses", in: "id,minutes\nA,1\nB,-2\n", details: "NegativeMinutes: input1, row 2 (line 3): minutes are negative"},
 		{name: "collect", in: dirty, options: `{"RowErrors":"collect"}`, out: dirtyOut, errs: dirtyErrors},
-		{name: "all rows bad", in: "id,minutes,calls\nA,x,1\nB,-1,1\n", options: `{"RowErrors":"collect"}`, out: "id,charge,calls\n",
-			errs: "row,input,column,code,reason,raw\n" + `1,input1,minutes,InputParseError,"column ""minutes"" (Double): value ""x"" is not a number","A,x,1"` + "\n2,input1,Apply Math Operation,NegativeMinutes,minutes are negative,\"B,-1,1\"\n"},
+		{
+			name: "all rows bad", in: "id,minutes,calls\nA,x,1\nB,-1,1\n", options: `{"RowErrors":"collect"}`, out: "id,charge,calls\n",
+			errs: "row,input,column,code,reason,raw\n" + `1,input1,minutes,InputParseError,"column ""minutes"" (Double): value ""x"" is not a number","A,x,1"` + "\n2,input1,Apply Math Operation,NegativeMinutes,minutes are negative,\"B,-1,1\"\n",
+		},
 		{name: "threshold of rows held", in: dirty, options: `{"RowErrors":"collect","MaxBadRows":4}`, out: dirtyOut, errs: dirtyErrors},
 		{name: "threshold of rows passed", in: dirty, options: `{"RowErrors":"collect","MaxBadRows":3}`, details: "InputParseError: 4 of 9 rows are bad; the job allows 3"},
 		{name: "threshold of rows passed early", in: dirty, limits: dirtyLimits, options: `{"RowErrors":"collect","MaxBadRows":0}`, details: "rows are bad; the job allows 0"},
@@ -41,10 +43,14 @@ func TestRows(t *testing.T) {
 		{name: "extra column refused", in: "id,minutes,x\nA,2,3\n", options: `{"ExtraColumns":"error"}`, details: `InputMismatchError: column "x" of the file is not one of the service`},
 		{name: "not UTF-8", in: "id,minutes\nA,2\n\xe9,3\n", options: `{"RowErrors":"collect"}`, details: "the file is not UTF-8: byte 0xE9 on line 3"},
 		{name: "UTF-16", in: "\xff\xfei\x00d\x00", details: "UTF-16"},
-		{name: "a long record", in: "id,minutes\nA,2\n" + long + ",4\nC,6\n", options: `{"RowErrors":"collect"}`, limits: Limits{RecordBytes: 1000},
-			out: "id,charge,calls\nA,1,\nC,3,\n", errs: "row,input,column,code,reason,raw\n2,input1,,InputParseError,the record is longer than the limit of 1000 bytes," + long + "\",4\"\n"},
-		{name: "a lone quote", in: "id,minutes\nA,2\n\"B,4\nC,6\n", options: `{"RowErrors":"collect"}`,
-			out: "id,charge,calls\nA,1,\n", errs: "row,input,column,code,reason,raw\n2,input1,,InputParseError,a quoted field is not closed,\"\"\"B,4\nC,6\"\n"},
+		{
+			name: "a long record", in: "id,minutes\nA,2\n" + long + ",4\nC,6\n", options: `{"RowErrors":"collect"}`, limits: Limits{RecordBytes: 1000},
+			out: "id,charge,calls\nA,1,\nC,3,\n", errs: "row,input,column,code,reason,raw\n2,input1,,InputParseError,the record is longer than the limit of 1000 bytes," + long + "\",4\"\n",
+		},
+		{
+			name: "a lone quote", in: "id,minutes\nA,2\n\"B,4\nC,6\n", options: `{"RowErrors":"collect"}`,
+			out: "id,charge,calls\nA,1,\n", errs: "row,input,column,code,reason,raw\n2,input1,,InputParseError,a quoted field is not closed,\"\"\"B,4\nC,6\"\n",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newRig(t)

@@ -54,8 +54,10 @@ func (g *Graph) Cut(palette *module.Palette) (*Cut, []Problem) {
 	}
 	for _, in := range g.Inputs {
 		if len(c.problems) == 0 && c.Doc.Nodes[g.Nodes[in.Node].ID] == nil {
-			c.problems = append(c.problems, Problem{Node: g.Nodes[in.Node].ID, Rule: "not-connected", Code: module.Code(3),
-				Message: fmt.Sprintf("web service input %q leads to no output", in.Name)})
+			c.problems = append(c.problems, Problem{
+				Node: g.Nodes[in.Node].ID, Rule: "not-connected", Code: module.Code(3),
+				Message: fmt.Sprintf("web service input %q leads to no output", in.Name),
+			})
 		}
 	}
 	c.params()
@@ -213,14 +215,18 @@ func (c *cutting) hold(r Ref, kind service.PortKind) string {
 func (c *cutting) freeze(i int, n *Node) {
 	v := &c.g.Nodes[i]
 	if p := c.linked[v.ID]; p != "" {
-		c.problems = append(c.problems, Problem{Node: v.ID, Rule: "frozen", Code: module.Code(2),
-			Message: fmt.Sprintf("node %q (%s) learns from its input and is frozen when the experiment is published: it cannot be linked to graph parameter %q", v.ID, v.Mod.Name, p)})
+		c.problems = append(c.problems, Problem{
+			Node: v.ID, Rule: "frozen", Code: module.Code(2),
+			Message: fmt.Sprintf("node %q (%s) learns from its input and is frozen when the experiment is published: it cannot be linked to graph parameter %q", v.ID, v.Mod.Name, p),
+		})
 		return
 	}
 	t := slices.IndexFunc(v.Mod.Outputs, func(p module.Port) bool { return p.Kind == service.Transformation })
 	if t < 0 || len(v.In) != 1 || c.apply == nil {
-		c.problems = append(c.problems, Problem{Node: v.ID, Rule: "frozen", Code: module.Code(2),
-			Message: fmt.Sprintf("node %q (%s) learns from its input and cannot be frozen: it gives no transformation", v.ID, v.Mod.Name)})
+		c.problems = append(c.problems, Problem{
+			Node: v.ID, Rule: "frozen", Code: module.Code(2),
+			Message: fmt.Sprintf("node %q (%s) learns from its input and cannot be frozen: it gives no transformation", v.ID, v.Mod.Name),
+		})
 		return
 	}
 	c.Frozen = append(c.Frozen, v.ID)

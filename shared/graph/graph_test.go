@@ -87,15 +87,19 @@ func TestProblems(t *testing.T) {
 		{"unknown asset", doc(map[string]string{"x": `"assetId":"nope"`}, ""), []string{"unknown-asset x// Error0003"}},
 		{"asset of no kind", doc(map[string]string{"x": `"assetId":"d"`}, `,"assets":{"d":{"kind":"Notebook","name":"n"}}`), []string{"bad-asset x// Error0002"}},
 		{"unknown nodes", doc(map[string]string{"e": enter}, "", "e -> nope", "nope2 -> e"), []string{"unknown-node nope// Error0002", "unknown-node nope2// Error0002"}},
-		{"unknown ports", doc(map[string]string{"e": enter, "x": pick}, "", "e:Data -> x:Dataset", "e:Dataset -> x:Table"),
-			[]string{"unknown-port e/Data/ Error0002", "unknown-port x/Table/ Error0002", "missing-input x/Dataset/ Error0003"}},
+		{
+			"unknown ports", doc(map[string]string{"e": enter, "x": pick}, "", "e:Data -> x:Dataset", "e:Dataset -> x:Table"),
+			[]string{"unknown-port e/Data/ Error0002", "unknown-port x/Table/ Error0002", "missing-input x/Dataset/ Error0003"},
+		},
 		{"edge out of an output", doc(map[string]string{"e": enter, "x": pick, "o": output}, "", "e -> o", "o -> x"), []string{"unknown-port o// Error0002", "missing-input x/Dataset/ Error0003"}},
 		{"edge into a dataset", doc(map[string]string{"e": enter, "d": `"assetId":"d"`}, data, "e -> d"), []string{"unknown-port d// Error0002"}},
 		{"two sources", doc(map[string]string{"e": enter, "f": enter, "x": pick}, "", "e -> x", "f -> x"), []string{"port-taken x/Dataset/ Error0002"}},
 		{"missing input", doc(map[string]string{"x": pick}, ""), []string{"missing-input x/Dataset/ Error0003"}},
 		{"wrong kind", doc(map[string]string{"m": `"assetId":"m"`, "x": pick}, data, "m -> x"), []string{"wrong-kind x/Dataset/ Error0013"}},
-		{"all parameters at once", doc(map[string]string{"e": enter, "x": `"module":"Apply Math Operation","parameters":{"Category":"Calculus","Constant precision":"x","Columns":"a"}`}, "", "e -> x"),
-			[]string{"bad-parameter x//Category Error0002", "bad-parameter x//Constant precision Error0002", "unknown-parameter x//Columns Error0002"}},
+		{
+			"all parameters at once", doc(map[string]string{"e": enter, "x": `"module":"Apply Math Operation","parameters":{"Category":"Calculus","Constant precision":"x","Columns":"a"}`}, "", "e -> x"),
+			[]string{"bad-parameter x//Category Error0002", "bad-parameter x//Constant precision Error0002", "unknown-parameter x//Columns Error0002"},
+		},
 		{"required parameter", doc(map[string]string{"e": enter, "x": `"module":"Select Columns in Dataset"`}, "", "e -> x"), []string{"missing-parameter x//Select columns Error0003"}},
 		{"out of range", doc(map[string]string{"e": enter, "x": `"module":"Clean Missing Data","parameters":{"Minimum missing value ratio":1.5}`}, "", "e -> x"), []string{"bad-parameter x//Minimum missing value ratio Error0008"}},
 		{"cycle", doc(map[string]string{"a": pick, "b": pick, "c": pick}, "", "a -> b", "b -> c", "c -> a"), []string{"cycle a// Error0002"}},
@@ -112,13 +116,19 @@ func TestProblems(t *testing.T) {
 		{"graph parameter", doc(map[string]string{"e": enter, "x": math, "o": output}, ","+rate, "e -> x", "x -> o"), nil},
 		{"graph parameter of a name that changes columns", doc(map[string]string{"e": enter, "x": strings.Replace(math, "Inplace", "Append", 1), "o": output}, ","+rate, "e -> x", "x -> o"), []string{"schema-parameter x//Constant operation argument Error0002"}},
 		{"the same off the path to an output", doc(map[string]string{"e": enter, "x": strings.Replace(math, "Inplace", "Append", 1), "o": output}, ","+rate, "e -> x", "e -> o"), nil},
-		{"graph parameter linked wrongly", doc(map[string]string{"e": enter, "x": pick},
-			`,"graphParameters":{"a":{"type":"String","links":[{"nodeId":"no","parameterKey":"k"}]},"b":{"type":"String","links":[{"nodeId":"x","parameterKey":"k"}]},"c":{"type":"Int","links":[{"nodeId":"x","parameterKey":"Select columns"}]},"d":{"type":"String"}}`, "e -> x"),
-			[]string{"unknown-link no//k Error0002", "unknown-link x//k Error0002", "wrong-type x//Select columns Error0017", "not-connected //d Error0002"}},
-		{"graph parameters badly declared", doc(map[string]string{"e": enter, "x": math},
-			`,"graphParameters":{"a":{"type":"Number","links":[{"nodeId":"x","parameterKey":"Constant operation argument"}]},"b":{"type":"Double","default":"much","links":[{"nodeId":"x","parameterKey":"Constant operation argument"}]},"c":{"type":"Enumerated","links":[{"nodeId":"x","parameterKey":"Category"}]},"s":{"type":"Credential","default":"x","links":[{"nodeId":"x","parameterKey":"Column set"}]}}`, "e -> x"),
-			[]string{"bad-parameter x//Constant operation argument Error0002", "bad-graph-parameter //a Error0002", "wrong-type x//Constant operation argument Error0017", "bad-graph-parameter //b Error0002",
-				"duplicate-link x//Constant operation argument Error0002", "bad-graph-parameter //c Error0002", "bad-graph-parameter //s Error0002", "wrong-type x//Column set Error0017"}},
+		{
+			"graph parameter linked wrongly", doc(map[string]string{"e": enter, "x": pick},
+				`,"graphParameters":{"a":{"type":"String","links":[{"nodeId":"no","parameterKey":"k"}]},"b":{"type":"String","links":[{"nodeId":"x","parameterKey":"k"}]},"c":{"type":"Int","links":[{"nodeId":"x","parameterKey":"Select columns"}]},"d":{"type":"String"}}`, "e -> x"),
+			[]string{"unknown-link no//k Error0002", "unknown-link x//k Error0002", "wrong-type x//Select columns Error0017", "not-connected //d Error0002"},
+		},
+		{
+			"graph parameters badly declared", doc(map[string]string{"e": enter, "x": math},
+				`,"graphParameters":{"a":{"type":"Number","links":[{"nodeId":"x","parameterKey":"Constant operation argument"}]},"b":{"type":"Double","default":"much","links":[{"nodeId":"x","parameterKey":"Constant operation argument"}]},"c":{"type":"Enumerated","links":[{"nodeId":"x","parameterKey":"Category"}]},"s":{"type":"Credential","default":"x","links":[{"nodeId":"x","parameterKey":"Column set"}]}}`, "e -> x"),
+			[]string{
+				"bad-parameter x//Constant operation argument Error0002", "bad-graph-parameter //a Error0002", "wrong-type x//Constant operation argument Error0017", "bad-graph-parameter //b Error0002",
+				"duplicate-link x//Constant operation argument Error0002", "bad-graph-parameter //c Error0002", "bad-graph-parameter //s Error0002", "wrong-type x//Column set Error0017",
+			},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var got []string

@@ -203,8 +203,10 @@ func TestScoreDoesNotAllocate(t *testing.T) {
 func FuzzOpen(f *testing.F) {
 	for _, h := range []model.Header{
 		{Engine: model.EngineTrees, Kind: model.Regression, Transform: model.Transform{Name: model.Identity}, Features: []model.Feature{{Column: "x", Type: frame.Double, Encoding: model.Number}}},
-		{Engine: model.EngineTrees, Kind: model.TwoClass, Transform: model.Transform{Name: model.Sigmoid}, Label: &model.Label{Classes: []string{"a", "b"}, Positive: "b"},
-			Features: []model.Feature{{Column: "s", Encoding: model.Codes, Levels: []string{"p", "q"}}}},
+		{
+			Engine: model.EngineTrees, Kind: model.TwoClass, Transform: model.Transform{Name: model.Sigmoid}, Label: &model.Label{Classes: []string{"a", "b"}, Positive: "b"},
+			Features: []model.Feature{{Column: "s", Encoding: model.Codes, Levels: []string{"p", "q"}}},
+		},
 	} {
 		b, err := model.Encode(h, sums(f, 1))
 		if err != nil {

@@ -27,47 +27,152 @@ func TestEncodings(t *testing.T) {
 		want     []string
 		counts   counts
 	}{
-		{"number of Double", []model.Feature{{Column: "x", Type: frame.Double, Encoding: model.Number}},
-			frame.Field{Type: frame.Double}, []string{"3", "", "4.9", "-7"}, []string{"3", "9", "5", "0"}, counts{1, 0}},
-		{"number of Int32", []model.Feature{{Column: "x", Type: frame.Int32, Encoding: model.Number}},
-			frame.Field{Type: frame.Int32}, []string{"3", "", "4"}, []string{"3", "9", "4"}, counts{1, 0}},
-		{"number of Int64 where Double was said", []model.Feature{{Column: "x", Type: frame.Double, Encoding: model.Number}},
-			frame.Field{Type: frame.Int64}, []string{"2"}, []string{"2"}, counts{}},
-		{"number of Boolean", []model.Feature{{Column: "x", Type: frame.Boolean, Encoding: model.Number}},
-			frame.Field{Type: frame.Boolean}, []string{"true", "False", ""}, []string{"1", "0", "9"}, counts{1, 0}},
-		{"missing as a number", []model.Feature{{Column: "x", Type: frame.Double, Encoding: model.Number, Missing: ptr(4)}},
-			frame.Field{Type: frame.Double}, []string{"", "1"}, []string{"4", "1"}, counts{1, 0}},
-		{"codes of text", []model.Feature{{Column: "x", Type: frame.String, Encoding: model.Codes, Levels: abc}},
-			frame.Field{}, []string{"c", "a", "", "z", "A"}, []string{"2", "0", "9", "9", "9"}, counts{1, 2}},
-		{"codes of levels in another order", []model.Feature{{Column: "x", Type: frame.String, Encoding: model.Codes, Levels: abc}},
-			frame.Field{Levels: []string{"z", "c", "b"}}, []string{"c", "b", "", "z", "a", "y"}, []string{"2", "1", "9", "9", "0", "9"}, counts{1, 2}},
-		{"codes of integers", []model.Feature{{Column: "x", Type: frame.Int32, Encoding: model.Codes, Levels: []string{"408", "415"}}},
-			frame.Field{Type: frame.Int32}, []string{"415", "408", "", "1"}, []string{"1", "0", "9", "9"}, counts{1, 1}},
-		{"codes of doubles", []model.Feature{{Column: "x", Type: frame.Double, Encoding: model.Codes, Levels: []string{"0.5", "15e-1"}}},
-			frame.Field{Type: frame.Double}, []string{"1.5", "0.5", "", "2"}, []string{"1", "0", "9", "9"}, counts{1, 1}},
-		{"codes of booleans", []model.Feature{{Column: "x", Type: frame.Boolean, Encoding: model.Codes, Levels: []string{"True", "False"}}},
-			frame.Field{Type: frame.Boolean}, []string{"true", "false", ""}, []string{"0", "1", "9"}, counts{1, 0}},
-		{"one boolean level", []model.Feature{{Column: "x", Type: frame.Boolean, Encoding: model.Codes, Levels: []string{"True"}}},
-			frame.Field{Type: frame.Boolean}, []string{"true", "false"}, []string{"0", "9"}, counts{0, 1}},
-		{"the trainer's unknown level", []model.Feature{{Column: "x", Type: frame.String, Encoding: model.Codes, Levels: abc, Unknown: ptr(5), Missing: ptr(4)}},
-			frame.Field{}, []string{"b", "", "z"}, []string{"1", "4", "5"}, counts{1, 1}},
-		{"unknown as missing", []model.Feature{{Column: "x", Type: frame.String, Encoding: model.Codes, Levels: abc, Missing: ptr(4)}},
-			frame.Field{}, []string{"", "z"}, []string{"4", "4"}, counts{1, 1}},
-		{"map", []model.Feature{{Column: "x", Type: frame.String, Encoding: model.Map, Levels: abc, Values: []float64{4, 3, 1}}},
-			frame.Field{}, []string{"a", "b", "c", "", "q"}, []string{"4", "3", "1", "9", "9"}, counts{1, 1}},
-		{"indicators", []model.Feature{
-			{Column: "x", Type: frame.String, Encoding: model.Indicator, Level: "a"},
-			{Column: "x", Type: frame.String, Encoding: model.Indicator, Level: "b"}},
-			frame.Field{}, []string{"a", "b", "c", ""}, []string{"1", "10", "0", "0"}, counts{1, 1}},
-		{"indicators with a level left out", []model.Feature{
-			{Column: "x", Type: frame.String, Encoding: model.Indicator, Level: "b", Levels: abc},
-			{Column: "x", Type: frame.String, Encoding: model.Indicator, Level: "c"}},
-			frame.Field{Levels: abc}, []string{"a", "b", "c", "d"}, []string{"0", "1", "10", "0"}, counts{0, 1}},
-		{"one column in several ways", []model.Feature{
-			{Column: "x", Type: frame.Int32, Encoding: model.Number},
-			{Column: "x", Type: frame.Int32, Encoding: model.Indicator, Level: "3"},
-			{Column: "x", Type: frame.Int32, Encoding: model.Map, Levels: []string{"2", "3"}, Values: []float64{5, 4}}},
-			frame.Field{Type: frame.Int32}, []string{"3", "2", ""}, []string{"413", "502", "909"}, counts{1, 0}},
+		{
+			"number of Double",
+			[]model.Feature{{Column: "x", Type: frame.Double, Encoding: model.Number}},
+			frame.Field{Type: frame.Double},
+			[]string{"3", "", "4.9", "-7"},
+			[]string{"3", "9", "5", "0"},
+			counts{1, 0},
+		},
+		{
+			"number of Int32",
+			[]model.Feature{{Column: "x", Type: frame.Int32, Encoding: model.Number}},
+			frame.Field{Type: frame.Int32},
+			[]string{"3", "", "4"},
+			[]string{"3", "9", "4"},
+			counts{1, 0},
+		},
+		{
+			"number of Int64 where Double was said",
+			[]model.Feature{{Column: "x", Type: frame.Double, Encoding: model.Number}},
+			frame.Field{Type: frame.Int64},
+			[]string{"2"},
+			[]string{"2"},
+			counts{},
+		},
+		{
+			"number of Boolean",
+			[]model.Feature{{Column: "x", Type: frame.Boolean, Encoding: model.Number}},
+			frame.Field{Type: frame.Boolean},
+			[]string{"true", "False", ""},
+			[]string{"1", "0", "9"},
+			counts{1, 0},
+		},
+		{
+			"missing as a number",
+			[]model.Feature{{Column: "x", Type: frame.Double, Encoding: model.Number, Missing: ptr(4)}},
+			frame.Field{Type: frame.Double},
+			[]string{"", "1"},
+			[]string{"4", "1"},
+			counts{1, 0},
+		},
+		{
+			"codes of text",
+			[]model.Feature{{Column: "x", Type: frame.String, Encoding: model.Codes, Levels: abc}},
+			frame.Field{},
+			[]string{"c", "a", "", "z", "A"},
+			[]string{"2", "0", "9", "9", "9"},
+			counts{1, 2},
+		},
+		{
+			"codes of levels in another order",
+			[]model.Feature{{Column: "x", Type: frame.String, Encoding: model.Codes, Levels: abc}},
+			frame.Field{Levels: []string{"z", "c", "b"}},
+			[]string{"c", "b", "", "z", "a", "y"},
+			[]string{"2", "1", "9", "9", "0", "9"},
+			counts{1, 2},
+		},
+		{
+			"codes of integers",
+			[]model.Feature{{Column: "x", Type: frame.Int32, Encoding: model.Codes, Levels: []string{"408", "415"}}},
+			frame.Field{Type: frame.Int32},
+			[]string{"415", "408", "", "1"},
+			[]string{"1", "0", "9", "9"},
+			counts{1, 1},
+		},
+		{
+			"codes of doubles",
+			[]model.Feature{{Column: "x", Type: frame.Double, Encoding: model.Codes, Levels: []string{"0.5", "15e-1"}}},
+			frame.Field{Type: frame.Double},
+			[]string{"1.5", "0.5", "", "2"},
+			[]string{"1", "0", "9", "9"},
+			counts{1, 1},
+		},
+		{
+			"codes of booleans",
+			[]model.Feature{{Column: "x", Type: frame.Boolean, Encoding: model.Codes, Levels: []string{"True", "False"}}},
+			frame.Field{Type: frame.Boolean},
+			[]string{"true", "false", ""},
+			[]string{"0", "1", "9"},
+			counts{1, 0},
+		},
+		{
+			"one boolean level",
+			[]model.Feature{{Column: "x", Type: frame.Boolean, Encoding: model.Codes, Levels: []string{"True"}}},
+			frame.Field{Type: frame.Boolean},
+			[]string{"true", "false"},
+			[]string{"0", "9"},
+			counts{0, 1},
+		},
+		{
+			"the trainer's unknown level",
+			[]model.Feature{{Column: "x", Type: frame.String, Encoding: model.Codes, Levels: abc, Unknown: ptr(5), Missing: ptr(4)}},
+			frame.Field{},
+			[]string{"b", "", "z"},
+			[]string{"1", "4", "5"},
+			counts{1, 1},
+		},
+		{
+			"unknown as missing",
+			[]model.Feature{{Column: "x", Type: frame.String, Encoding: model.Codes, Levels: abc, Missing: ptr(4)}},
+			frame.Field{},
+			[]string{"", "z"},
+			[]string{"4", "4"},
+			counts{1, 1},
+		},
+		{
+			"map",
+			[]model.Feature{{Column: "x", Type: frame.String, Encoding: model.Map, Levels: abc, Values: []float64{4, 3, 1}}},
+			frame.Field{},
+			[]string{"a", "b", "c", "", "q"},
+			[]string{"4", "3", "1", "9", "9"},
+			counts{1, 1},
+		},
+		{
+			"indicators",
+			[]model.Feature{
+				{Column: "x", Type: frame.String, Encoding: model.Indicator, Level: "a"},
+				{Column: "x", Type: frame.String, Encoding: model.Indicator, Level: "b"},
+			},
+			frame.Field{},
+			[]string{"a", "b", "c", ""},
+			[]string{"1", "10", "0", "0"},
+			counts{1, 1},
+		},
+		{
+			"indicators with a level left out",
+			[]model.Feature{
+				{Column: "x", Type: frame.String, Encoding: model.Indicator, Level: "b", Levels: abc},
+				{Column: "x", Type: frame.String, Encoding: model.Indicator, Level: "c"},
+			},
+			frame.Field{Levels: abc},
+			[]string{"a", "b", "c", "d"},
+			[]string{"0", "1", "10", "0"},
+			counts{0, 1},
+		},
+		{
+			"one column in several ways",
+			[]model.Feature{
+				{Column: "x", Type: frame.Int32, Encoding: model.Number},
+				{Column: "x", Type: frame.Int32, Encoding: model.Indicator, Level: "3"},
+				{Column: "x", Type: frame.Int32, Encoding: model.Map, Levels: []string{"2", "3"}, Values: []float64{5, 4}},
+			},
+			frame.Field{Type: frame.Int32},
+			[]string{"3", "2", ""},
+			[]string{"413", "502", "909"},
+			counts{1, 0},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := encode(t, regression(c.features...), digits(t, len(c.features)))
@@ -95,8 +200,10 @@ func TestEncodings(t *testing.T) {
 
 // TestUnknownLevelError names row, column and value.
 func TestUnknownLevelError(t *testing.T) {
-	h := model.Header{Engine: model.EngineTrees, Kind: model.Regression, Transform: model.Transform{Name: model.Identity}, UnknownLevel: model.UnknownError,
-		Features: []model.Feature{{Column: "state", Type: frame.String, Encoding: model.Codes, Levels: []string{"KS", "OH"}}}}
+	h := model.Header{
+		Engine: model.EngineTrees, Kind: model.Regression, Transform: model.Transform{Name: model.Identity}, UnknownLevel: model.UnknownError,
+		Features: []model.Feature{{Column: "state", Type: frame.String, Encoding: model.Codes, Levels: []string{"KS", "OH"}}},
+	}
 	m := encode(t, h, digits(t, 1))
 	for _, levels := range [][]string{nil, {"KS", "ZZ"}, {"KS"}} {
 		_, _, err := score(t, m, table(t, frame.Schema{{Name: "state", Levels: levels}}, []string{"KS"}, []string{""}, []string{"ZZ"}))
@@ -127,27 +234,54 @@ func TestAnswers(t *testing.T) {
 		{"regression", header(model.Regression, model.Identity, nil), 1, []string{"Scored Labels"}, map[string][]string{"2": {"2"}, "-4": {"-4"}}},
 		{"exp", header(model.Regression, model.Exp, nil), 1, []string{"Scored Labels"}, map[string][]string{"0": {"1"}, "1": {"2.718281828459045"}}},
 		{"square", header(model.Regression, model.Square, nil), 1, []string{"Scored Labels"}, map[string][]string{"3": {"9"}, "-3": {"-9"}}},
-		{"two-class", header(model.TwoClass, model.Sigmoid, &model.Label{Classes: []string{"no", "yes"}, Positive: "yes"}), 1,
-			[]string{"Scored Labels", "Scored Probabilities"}, map[string][]string{"1": {"yes", p1}, "-1": {"no", p0}, "0": {"yes", "0.5"}}},
-		{"two-class, the first positive", header(model.TwoClass, model.Sigmoid, &model.Label{Classes: []string{"bad", "good"}, Positive: "bad"}), 1,
-			[]string{"Scored Labels", "Scored Probabilities"}, map[string][]string{"1": {"good", p0}, "-1": {"bad", p1}, "0": {"bad", "0.5"}}},
-		{"Boolean label", header(model.TwoClass, model.Sigmoid, &model.Label{Type: frame.Boolean, Classes: []string{"false", "true"}, Positive: "true"}), 1,
-			[]string{"Scored Labels", "Scored Probabilities"}, map[string][]string{"1": {"True", p1}, "-1": {"False", p0}}},
-		{"Int32 label", header(model.TwoClass, model.Sigmoid, &model.Label{Type: frame.Int32, Classes: []string{"0", "1"}, Positive: "1"}), 1,
-			[]string{"Scored Labels", "Scored Probabilities"}, map[string][]string{"1": {"1", p1}, "-1": {"0", p0}}},
-		{"Double label", header(model.TwoClass, model.Sigmoid, &model.Label{Type: frame.Double, Classes: []string{"-0.5", "1e3"}, Positive: "1e3"}), 1,
-			[]string{"Scored Labels", "Scored Probabilities"}, map[string][]string{"1": {"1000", p1}, "-1": {"-0.5", p0}}},
-		{"hinge", header(model.TwoClass, model.Step, &model.Label{Classes: []string{"no", "yes"}, Positive: "yes"}), 1,
-			[]string{"Scored Labels", "Scored Probabilities"}, map[string][]string{"1": {"yes", "1"}, "0": {"no", "0"}}},
-		{"two-class of two outputs", header(model.TwoClass, model.Softmax, &model.Label{Classes: []string{"no", "yes"}, Positive: "no"}), 2,
-			[]string{"Scored Labels", "Scored Probabilities"}, map[string][]string{"1": {"yes", "0.2689414213699951"}, "0": {"no", "0.5"}}},
-		{"multiclass", header(model.Multiclass, model.Softmax, &model.Label{Classes: []string{"a", "b", "c"}}), 3,
+		{
+			"two-class", header(model.TwoClass, model.Sigmoid, &model.Label{Classes: []string{"no", "yes"}, Positive: "yes"}), 1,
+			[]string{"Scored Labels", "Scored Probabilities"},
+			map[string][]string{"1": {"yes", p1}, "-1": {"no", p0}, "0": {"yes", "0.5"}},
+		},
+		{
+			"two-class, the first positive", header(model.TwoClass, model.Sigmoid, &model.Label{Classes: []string{"bad", "good"}, Positive: "bad"}), 1,
+			[]string{"Scored Labels", "Scored Probabilities"},
+			map[string][]string{"1": {"good", p0}, "-1": {"bad", p1}, "0": {"bad", "0.5"}},
+		},
+		{
+			"Boolean label", header(model.TwoClass, model.Sigmoid, &model.Label{Type: frame.Boolean, Classes: []string{"false", "true"}, Positive: "true"}), 1,
+			[]string{"Scored Labels", "Scored Probabilities"},
+			map[string][]string{"1": {"True", p1}, "-1": {"False", p0}},
+		},
+		{
+			"Int32 label", header(model.TwoClass, model.Sigmoid, &model.Label{Type: frame.Int32, Classes: []string{"0", "1"}, Positive: "1"}), 1,
+			[]string{"Scored Labels", "Scored Probabilities"},
+			map[string][]string{"1": {"1", p1}, "-1": {"0", p0}},
+		},
+		{
+			"Double label", header(model.TwoClass, model.Sigmoid, &model.Label{Type: frame.Double, Classes: []string{"-0.5", "1e3"}, Positive: "1e3"}), 1,
+			[]string{"Scored Labels", "Scored Probabilities"},
+			map[string][]string{"1": {"1000", p1}, "-1": {"-0.5", p0}},
+		},
+		{
+			"hinge", header(model.TwoClass, model.Step, &model.Label{Classes: []string{"no", "yes"}, Positive: "yes"}), 1,
+			[]string{"Scored Labels", "Scored Probabilities"},
+			map[string][]string{"1": {"yes", "1"}, "0": {"no", "0"}},
+		},
+		{
+			"two-class of two outputs", header(model.TwoClass, model.Softmax, &model.Label{Classes: []string{"no", "yes"}, Positive: "no"}), 2,
+			[]string{"Scored Labels", "Scored Probabilities"},
+			map[string][]string{"1": {"yes", "0.2689414213699951"}, "0": {"no", "0.5"}},
+		},
+		{
+			"multiclass", header(model.Multiclass, model.Softmax, &model.Label{Classes: []string{"a", "b", "c"}}), 3,
 			[]string{`Scored Probabilities for Class "a"`, `Scored Probabilities for Class "b"`, `Scored Probabilities for Class "c"`, "Scored Labels"},
-			map[string][]string{"0": {"0.3333333333333333", "0.3333333333333333", "0.3333333333333333", "a"},
-				"1": {"0.09003057317038046", "0.24472847105479764", "0.6652409557748218", "c"}}},
-		{"one against all", header(model.Multiclass, model.Sigmoids, &model.Label{Classes: []string{"a", "b"}}), 2,
+			map[string][]string{
+				"0": {"0.3333333333333333", "0.3333333333333333", "0.3333333333333333", "a"},
+				"1": {"0.09003057317038046", "0.24472847105479764", "0.6652409557748218", "c"},
+			},
+		},
+		{
+			"one against all", header(model.Multiclass, model.Sigmoids, &model.Label{Classes: []string{"a", "b"}}), 2,
 			[]string{`Scored Probabilities for Class "a"`, `Scored Probabilities for Class "b"`, "Scored Labels"},
-			map[string][]string{"-1": {p0, "0.11920292202211755", "a"}}},
+			map[string][]string{"-1": {p0, "0.11920292202211755", "a"}},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := encode(t, c.h, sums(t, c.outputs))
@@ -174,11 +308,14 @@ func TestAnswers(t *testing.T) {
 
 // TestCompleteRows gives no score where a feature is missing.
 func TestCompleteRows(t *testing.T) {
-	h := model.Header{Engine: model.EngineTrees, Kind: model.TwoClass, Transform: model.Transform{Name: model.Sigmoid}, CompleteRows: true,
+	h := model.Header{
+		Engine: model.EngineTrees, Kind: model.TwoClass, Transform: model.Transform{Name: model.Sigmoid}, CompleteRows: true,
 		Label: &model.Label{Classes: []string{"no", "yes"}, Positive: "yes"},
 		Features: []model.Feature{
 			{Column: "x", Type: frame.Double, Encoding: model.Number},
-			{Column: "s", Type: frame.String, Encoding: model.Indicator, Level: "a"}}}
+			{Column: "s", Type: frame.String, Encoding: model.Indicator, Level: "a"},
+		},
+	}
 	m := encode(t, h, digits(t, 2))
 	out, _, err := score(t, m, table(t, frame.Schema{{Name: "x", Type: frame.Double}, {Name: "s"}}, []string{"0", "b"}, []string{"", "a"}, []string{"0", ""}, []string{"0", "a"}))
 	if err != nil {
@@ -194,7 +331,8 @@ func TestCompleteRows(t *testing.T) {
 func TestBindRefuses(t *testing.T) {
 	h := model.Header{Engine: model.EngineTrees, Kind: model.Regression, Transform: model.Transform{Name: model.Identity}, Features: []model.Feature{
 		{Column: "minutes", Type: frame.Double, Encoding: model.Number},
-		{Column: "state", Type: frame.String, Encoding: model.Codes, Levels: []string{"KS", "OH"}}}}
+		{Column: "state", Type: frame.String, Encoding: model.Codes, Levels: []string{"KS", "OH"}},
+	}}
 	m := encode(t, h, digits(t, 2))
 	for _, c := range []struct {
 		schema       frame.Schema
@@ -250,8 +388,10 @@ func TestOpenRefuses(t *testing.T) {
 		{"map of another length", "1 values for 2 levels", func(h *model.Header) { h.Features[1].Encoding, h.Features[1].Values = model.Map, []float64{1} }},
 		{"indicator of no level", "none of the levels", func(h *model.Header) { h.Features[1].Encoding, h.Features[1].Level = model.Indicator, "c" }},
 	} {
-		h := model.Header{Engine: model.EngineTrees, Kind: model.TwoClass, Transform: model.Transform{Name: model.Sigmoid},
-			Features: []model.Feature{number, codes}, Label: &model.Label{Classes: []string{"no", "yes"}, Positive: "yes"}}
+		h := model.Header{
+			Engine: model.EngineTrees, Kind: model.TwoClass, Transform: model.Transform{Name: model.Sigmoid},
+			Features: []model.Feature{number, codes}, Label: &model.Label{Classes: []string{"no", "yes"}, Positive: "yes"},
+		}
 		c.edit(&h)
 		_, err := model.Encode(h, digits(t, 2))
 		if e := fault.Of(err); err == nil || e.Kind != fault.Package || !strings.Contains(e.Msg, c.want) {
@@ -265,8 +405,14 @@ func TestPositiveByRule(t *testing.T) {
 		classes []string
 		want    string
 	}{
-		{[]string{"no", "yes"}, "yes"}, {[]string{"yes", "no"}, "yes"}, {[]string{"1", "0"}, "1"}, {[]string{"true", "false"}, "true"},
-		{[]string{"True", "False"}, "True"}, {[]string{"good", "bad"}, "good"}, {[]string{"1", "2"}, "1"}, {[]string{"x"}, ""},
+		{[]string{"no", "yes"}, "yes"},
+		{[]string{"yes", "no"}, "yes"},
+		{[]string{"1", "0"}, "1"},
+		{[]string{"true", "false"}, "true"},
+		{[]string{"True", "False"}, "True"},
+		{[]string{"good", "bad"}, "good"},
+		{[]string{"1", "2"}, "1"},
+		{[]string{"x"}, ""},
 	} {
 		if got := model.PositiveByRule(c.classes); got != c.want {
 			t.Errorf("%q: %q, want %q", c.classes, got, c.want)
@@ -276,9 +422,11 @@ func TestPositiveByRule(t *testing.T) {
 
 func TestCompare(t *testing.T) {
 	base := func() model.Signature {
-		return model.Signature{Kind: model.TwoClass, Classes: []string{"no", "yes"}, Positive: "yes",
+		return model.Signature{
+			Kind: model.TwoClass, Classes: []string{"no", "yes"}, Positive: "yes",
 			Columns: []frame.Field{{Name: "state", Levels: []string{"KS"}}, {Name: "minutes", Type: frame.Double}},
-			Scores:  []frame.Field{{Name: "Scored Labels", Levels: []string{"no", "yes"}}, {Name: "Scored Probabilities", Type: frame.Double}}}
+			Scores:  []frame.Field{{Name: "Scored Labels", Levels: []string{"no", "yes"}}, {Name: "Scored Probabilities", Type: frame.Double}},
+		}
 	}
 	for _, c := range []struct {
 		name string

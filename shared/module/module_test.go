@@ -11,9 +11,13 @@ import (
 )
 
 var schema = frame.Schema{
-	{Name: "id", Type: frame.Int64, Role: frame.ID}, {Name: "age", Type: frame.Int32}, {Name: "pay", Type: frame.Double},
-	{Name: "state", Type: frame.String, Levels: []string{"KS", "OH"}}, {Name: "note, long", Type: frame.String},
-	{Name: "left", Type: frame.Boolean, Role: frame.Label}, {Name: "since", Type: frame.DateTime},
+	{Name: "id", Type: frame.Int64, Role: frame.ID},
+	{Name: "age", Type: frame.Int32},
+	{Name: "pay", Type: frame.Double},
+	{Name: "state", Type: frame.String, Levels: []string{"KS", "OH"}},
+	{Name: "note, long", Type: frame.String},
+	{Name: "left", Type: frame.Boolean, Role: frame.Label},
+	{Name: "since", Type: frame.DateTime},
 }
 
 func TestSelection(t *testing.T) {

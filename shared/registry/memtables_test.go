@@ -28,9 +28,10 @@ type memTables struct {
 func newMemTables() *memTables { return &memTables{rows: map[string]storage.Entity{}} }
 
 func (m *memTables) begin() error {
-	if m.slow > 0 {
-		time.Sleep(m.slow)
-	}
+	m.mu.Lock()
+	slow := m.slow
+	m.mu.Unlock()
+	time.Sleep(slow)
 	m.mu.Lock()
 	if m.down {
 		m.mu.Unlock()

@@ -201,8 +201,10 @@ func TestTariff(t *testing.T) {
 		csv := read(t, samples+"/"+file+".csv")
 		f := rows(t, d, csv)
 		layout, err := frame.NewLayout(frame.Schema{
-			{Name: "total_day_charge", Type: frame.Double}, {Name: "total_eve_charge", Type: frame.Double},
-			{Name: "total_night_charge", Type: frame.Double}, {Name: "total_intl_charge", Type: frame.Double},
+			{Name: "total_day_charge", Type: frame.Double},
+			{Name: "total_eve_charge", Type: frame.Double},
+			{Name: "total_night_charge", Type: frame.Double},
+			{Name: "total_intl_charge", Type: frame.Double},
 		})
 		if err != nil {
 			t.Fatal(err)

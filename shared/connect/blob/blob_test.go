@@ -42,7 +42,8 @@ func places(t *testing.T) []place {
 		return ours.Blobs, strings.TrimPrefix(u.Path, "/blobs/portico/"), u.Host == "own.example", nil
 	}})
 	return []place{
-		{"own",
+		{
+			"own",
 			func(t *testing.T, name string) *Blob {
 				b, err := c.Open(t.Context(), Reference{BaseLocation: "https://own.example/blobs/", RelativeLocation: "portico/" + name, SasBlobToken: "?sp=w&sig=x"}, true)
 				if err != nil {
@@ -54,13 +55,16 @@ func places(t *testing.T) []place {
 				if _, err := ours.Blobs.Put(t.Context(), name, []byte(body), nil, storage.Condition{}); err != nil {
 					t.Fatal(err)
 				}
-			}},
-		{"azurite", func(t *testing.T, name string) *Blob { return azuriteBlob(t, name) },
+			},
+		},
+		{
+			"azurite", func(t *testing.T, name string) *Blob { return azuriteBlob(t, name) },
 			func(t *testing.T, name, body string) {
 				if err := azuriteBlob(t, name).Write(t.Context(), content(body), nil, storage.Condition{}); err != nil {
 					t.Fatal(err)
 				}
-			}},
+			},
+		},
 	}
 }
 
@@ -249,8 +253,10 @@ func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f
 func TestBlob_errors(t *testing.T) {
 	answer := func(status int, code string) roundTrip {
 		return func(r *http.Request) (*http.Response, error) {
-			return &http.Response{StatusCode: status, Status: http.StatusText(status), Request: r, Body: io.NopCloser(strings.NewReader("<Error>" + r.URL.String() + "</Error>")),
-				Header: http.Header{"X-Ms-Error-Code": {code}, "Content-Type": {"application/xml"}}}, nil
+			return &http.Response{
+				StatusCode: status, Status: http.StatusText(status), Request: r, Body: io.NopCloser(strings.NewReader("<Error>" + r.URL.String() + "</Error>")),
+				Header: http.Header{"X-Ms-Error-Code": {code}, "Content-Type": {"application/xml"}},
+			}, nil
 		}
 	}
 	for _, tt := range []struct {

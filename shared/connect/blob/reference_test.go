@@ -20,16 +20,26 @@ func TestParse(t *testing.T) {
 		url  string
 		code string
 	}{
-		{name: "connection string", ref: Reference{ConnectionString: "DefaultEndpointsProtocol=https;AccountName=acct;AccountKey=" + key, RelativeLocation: "c/in/data.csv"},
-			url: "https://acct.blob.core.windows.net/c/in/data.csv"},
-		{name: "with a suffix and blanks", ref: Reference{ConnectionString: "AccountName=acct; AccountKey=" + key + "; EndpointSuffix=core.chinacloudapi.cn;", RelativeLocation: "/c/a b#?.csv"},
-			url: "https://acct.blob.core.chinacloudapi.cn/c/a%20b%23%3F.csv"},
-		{name: "with endpoints", ref: Reference{ConnectionString: "AccountName=acct;AccountKey=" + key + ";BlobEndpoint=http://127.0.0.1:10000/acct;TableEndpoint=x;QueueEndpoint=y;FileEndpoint=z", RelativeLocation: "c/d.csv"},
-			url: "http://127.0.0.1:10000/acct/c/d.csv"},
-		{name: "with a signature", ref: Reference{ConnectionString: "BlobEndpoint=https://h.example/blobs/;SharedAccessSignature=?" + sig, RelativeLocation: "c/d.csv"},
-			url: "https://h.example/blobs/c/d.csv"},
-		{name: "base and token", ref: Reference{BaseLocation: "https://acct.blob.core.windows.net/", RelativeLocation: "c/d/e.csv", SasBlobToken: "?" + sig},
-			url: "https://acct.blob.core.windows.net/c/d/e.csv"},
+		{
+			name: "connection string", ref: Reference{ConnectionString: "DefaultEndpointsProtocol=https;AccountName=acct;AccountKey=" + key, RelativeLocation: "c/in/data.csv"},
+			url: "https://acct.blob.core.windows.net/c/in/data.csv",
+		},
+		{
+			name: "with a suffix and blanks", ref: Reference{ConnectionString: "AccountName=acct; AccountKey=" + key + "; EndpointSuffix=core.chinacloudapi.cn;", RelativeLocation: "/c/a b#?.csv"},
+			url: "https://acct.blob.core.chinacloudapi.cn/c/a%20b%23%3F.csv",
+		},
+		{
+			name: "with endpoints", ref: Reference{ConnectionString: "AccountName=acct;AccountKey=" + key + ";BlobEndpoint=http://127.0.0.1:10000/acct;TableEndpoint=x;QueueEndpoint=y;FileEndpoint=z", RelativeLocation: "c/d.csv"},
+			url: "http://127.0.0.1:10000/acct/c/d.csv",
+		},
+		{
+			name: "with a signature", ref: Reference{ConnectionString: "BlobEndpoint=https://h.example/blobs/;SharedAccessSignature=?" + sig, RelativeLocation: "c/d.csv"},
+			url: "https://h.example/blobs/c/d.csv",
+		},
+		{
+			name: "base and token", ref: Reference{BaseLocation: "https://acct.blob.core.windows.net/", RelativeLocation: "c/d/e.csv", SasBlobToken: "?" + sig},
+			url: "https://acct.blob.core.windows.net/c/d/e.csv",
+		},
 		{name: "nothing", ref: Reference{RelativeLocation: "c/d.csv"}, code: "InvalidBlob"},
 		{name: "no token", ref: Reference{BaseLocation: "https://a.example/", RelativeLocation: "c/d.csv"}, code: "InvalidBlob"},
 		{name: "token without a signature", ref: Reference{BaseLocation: "https://a.example/", RelativeLocation: "c/d.csv", SasBlobToken: "?sp=r"}, code: "InvalidBlob"},

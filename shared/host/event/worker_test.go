@@ -97,25 +97,43 @@ func TestHandle(t *testing.T) {
 		failed  string // text given to Fail
 	}{
 		{name: "done", do: func(context.Context, job) error { return nil }, in: tries{Try: 1}, ran: true},
-		{name: "transient keeps the try", do: func(context.Context, job) error { return down }, in: tries{Try: 2}, ran: true,
-			again: `{"v":1,"m":{"job":"j1","chunk":17,"try":2,"again":1}}`, min: 5 * time.Second},
-		{name: "transient backs off longer", do: func(context.Context, job) error { return down }, in: tries{Try: 1, Again: 4}, ran: true,
-			again: `{"v":1,"m":{"job":"j1","chunk":17,"try":1,"again":5}}`, min: 40 * time.Second},
-		{name: "back-off is bounded", do: func(context.Context, job) error { return down }, in: tries{Try: 1, Again: 400}, ran: true,
-			again: `{"v":1,"m":{"job":"j1","chunk":17,"try":1,"again":401}}`, min: 5 * time.Minute},
-		{name: "canceled is not the work's fault", do: func(context.Context, job) error { return context.Canceled }, in: tries{Try: 1}, ran: true,
-			again: `{"v":1,"m":{"job":"j1","chunk":17,"try":1,"again":1}}`, min: 5 * time.Second},
+		{
+			name: "transient keeps the try", do: func(context.Context, job) error { return down }, in: tries{Try: 2}, ran: true,
+			again: `{"v":1,"m":{"job":"j1","chunk":17,"try":2,"again":1}}`, min: 5 * time.Second,
+		},
+		{
+			name: "transient backs off longer", do: func(context.Context, job) error { return down }, in: tries{Try: 1, Again: 4}, ran: true,
+			again: `{"v":1,"m":{"job":"j1","chunk":17,"try":1,"again":5}}`, min: 40 * time.Second,
+		},
+		{
+			name: "back-off is bounded", do: func(context.Context, job) error { return down }, in: tries{Try: 1, Again: 400}, ran: true,
+			again: `{"v":1,"m":{"job":"j1","chunk":17,"try":1,"again":401}}`, min: 5 * time.Minute,
+		},
+		{
+			name: "canceled is not the work's fault", do: func(context.Context, job) error { return context.Canceled }, in: tries{Try: 1}, ran: true,
+			again: `{"v":1,"m":{"job":"j1","chunk":17,"try":1,"again":1}}`, min: 5 * time.Second,
+		},
 		{name: "permanent is recorded", do: func(context.Context, job) error { return bad }, in: tries{Try: 1}, ran: true, failed: "row 3 is bad"},
-		{name: "panic costs a try", do: func(context.Context, job) error { panic("boom") }, in: tries{Try: 1}, ran: true,
-			again: `{"v":1,"m":{"job":"j1","chunk":17,"try":2,"again":1}}`, min: 5 * time.Second},
-		{name: "internal costs a try", do: func(context.Context, job) error { return errors.New("bug") }, in: tries{Try: 3}, ran: true,
-			again: `{"v":1,"m":{"job":"j1","chunk":17,"try":4,"again":1}}`, min: 5 * time.Second},
-		{name: "the last panic is recorded", do: func(context.Context, job) error { panic("boom") }, in: tries{Try: 4}, ran: true,
-			failed: "failed inside the service 4 times"},
-		{name: "deaths count", do: func(context.Context, job) error { return down }, in: tries{Try: 1}, dequeue: 3, ran: true,
-			again: `{"v":1,"m":{"job":"j1","chunk":17,"try":3,"again":1}}`, min: 5 * time.Second},
-		{name: "not run after four deaths", do: func(context.Context, job) error { return nil }, in: tries{Try: 4}, dequeue: 2,
-			failed: "ended the worker 4 times"},
+		{
+			name: "panic costs a try", do: func(context.Context, job) error { panic("boom") }, in: tries{Try: 1}, ran: true,
+			again: `{"v":1,"m":{"job":"j1","chunk":17,"try":2,"again":1}}`, min: 5 * time.Second,
+		},
+		{
+			name: "internal costs a try", do: func(context.Context, job) error { return errors.New("bug") }, in: tries{Try: 3}, ran: true,
+			again: `{"v":1,"m":{"job":"j1","chunk":17,"try":4,"again":1}}`, min: 5 * time.Second,
+		},
+		{
+			name: "the last panic is recorded", do: func(context.Context, job) error { panic("boom") }, in: tries{Try: 4}, ran: true,
+			failed: "failed inside the service 4 times",
+		},
+		{
+			name: "deaths count", do: func(context.Context, job) error { return down }, in: tries{Try: 1}, dequeue: 3, ran: true,
+			again: `{"v":1,"m":{"job":"j1","chunk":17,"try":3,"again":1}}`, min: 5 * time.Second,
+		},
+		{
+			name: "not run after four deaths", do: func(context.Context, job) error { return nil }, in: tries{Try: 4}, dequeue: 2,
+			failed: "ended the worker 4 times",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

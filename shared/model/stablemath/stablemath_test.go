@@ -82,12 +82,25 @@ func TestSpecialValues(t *testing.T) {
 		name      string
 		got, want float64
 	}{
-		{"Exp(0)", Exp(0), 1}, {"Exp(-0)", Exp(math.Copysign(0, -1)), 1},
-		{"Exp(+Inf)", Exp(inf), inf}, {"Exp(-Inf)", Exp(-inf), 0}, {"Exp(NaN)", Exp(nan), nan},
-		{"Exp(710)", Exp(710), inf}, {"Exp(-746)", Exp(-746), 0},
-		{"Log(0)", Log(0), -inf}, {"Log(-1)", Log(-1), nan}, {"Log(+Inf)", Log(inf), inf}, {"Log(1)", Log(1), 0},
-		{"Tanh(+Inf)", Tanh(inf), 1}, {"Tanh(-Inf)", Tanh(-inf), -1}, {"Tanh(NaN)", Tanh(nan), nan}, {"Tanh(0)", Tanh(0), 0},
-		{"Sigmoid(0)", Sigmoid(0), 0.5}, {"Sigmoid(-800)", Sigmoid(-800), 0}, {"Sigmoid(800)", Sigmoid(800), 1}, {"Sigmoid(NaN)", Sigmoid(nan), nan},
+		{"Exp(0)", Exp(0), 1},
+		{"Exp(-0)", Exp(math.Copysign(0, -1)), 1},
+		{"Exp(+Inf)", Exp(inf), inf},
+		{"Exp(-Inf)", Exp(-inf), 0},
+		{"Exp(NaN)", Exp(nan), nan},
+		{"Exp(710)", Exp(710), inf},
+		{"Exp(-746)", Exp(-746), 0},
+		{"Log(0)", Log(0), -inf},
+		{"Log(-1)", Log(-1), nan},
+		{"Log(+Inf)", Log(inf), inf},
+		{"Log(1)", Log(1), 0},
+		{"Tanh(+Inf)", Tanh(inf), 1},
+		{"Tanh(-Inf)", Tanh(-inf), -1},
+		{"Tanh(NaN)", Tanh(nan), nan},
+		{"Tanh(0)", Tanh(0), 0},
+		{"Sigmoid(0)", Sigmoid(0), 0.5},
+		{"Sigmoid(-800)", Sigmoid(-800), 0},
+		{"Sigmoid(800)", Sigmoid(800), 1},
+		{"Sigmoid(NaN)", Sigmoid(nan), nan},
 	} {
 		if c.got != c.want && !(c.got != c.got && c.want != c.want) {
 			t.Errorf("%s = %v, want %v", c.name, c.got, c.want)

@@ -235,8 +235,14 @@ func TestInfiniteThresholds(t *testing.T) {
 	inf := math.Inf(1)
 	for _, input := range []Precision{Float32, Float64} {
 		for _, n := range []Node{
-			{Test: Less, Threshold: inf}, {Test: Less, Threshold: -inf}, {Test: LessEqual, Threshold: inf}, {Test: LessEqual, Threshold: -inf},
-			{Test: Less, Threshold: math.Copysign(0, -1)}, {Test: LessEqual, Threshold: math.MaxFloat32}, {Test: LessEqual, Threshold: 0.1}, {Test: Less, Threshold: 0.1},
+			{Test: Less, Threshold: inf},
+			{Test: Less, Threshold: -inf},
+			{Test: LessEqual, Threshold: inf},
+			{Test: LessEqual, Threshold: -inf},
+			{Test: Less, Threshold: math.Copysign(0, -1)},
+			{Test: LessEqual, Threshold: math.MaxFloat32},
+			{Test: LessEqual, Threshold: 0.1},
+			{Test: Less, Threshold: 0.1},
 		} {
 			n.Left, n.Right = 1, 2
 			f := &Forest{Features: 1, Outputs: 1, Base: []float64{0}, Input: input, Trees: []Tree{{Nodes: []Node{n, {Value: 1}, {Value: 2}}}}}
@@ -257,8 +263,12 @@ func TestEncodeIsCanonical(t *testing.T) {
 		{Test: In, Feature: 1, Set: []int32{3, 1}, Left: 1, Right: 2}, {Value: 1}, {Test: Less, Threshold: 0, Left: 3, Right: 4}, {Value: 2}, {Value: 3},
 	}}}}
 	b := &Forest{Features: 2, Outputs: 1, Base: []float64{0}, Trees: []Tree{{Nodes: []Node{
-		{Test: In, Feature: 1, Set: []int32{1, 3, 3}, Left: 5, Right: 4}, {Value: 3}, {Value: 2}, {Test: Less, Feature: 77, Threshold: math.NaN()},
-		{Test: Less, Threshold: math.Copysign(0, -1), Left: 2, Right: 1}, {Value: 1},
+		{Test: In, Feature: 1, Set: []int32{1, 3, 3}, Left: 5, Right: 4},
+		{Value: 3},
+		{Value: 2},
+		{Test: Less, Feature: 77, Threshold: math.NaN()},
+		{Test: Less, Threshold: math.Copysign(0, -1), Left: 2, Right: 1},
+		{Value: 1},
 	}}}}
 	x, err := a.Encode()
 	if err != nil {

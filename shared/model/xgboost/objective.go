@@ -27,10 +27,14 @@ const (
 
 var objectives = map[string]objective{
 	"binary:logistic": {kind: model.TwoClass, transform: model.Sigmoid, link: logit},
-	"binary:logitraw": {kind: model.TwoClass, transform: model.Sigmoid,
-		note: "objective binary:logitraw: Scored Probabilities are the logistic of the margin, where XGBoost's predict gives the margin itself"},
-	"binary:hinge": {kind: model.TwoClass, transform: model.Step,
-		note: "objective binary:hinge has no probabilities: Scored Probabilities are 0 or 1"},
+	"binary:logitraw": {
+		kind: model.TwoClass, transform: model.Sigmoid,
+		note: "objective binary:logitraw: Scored Probabilities are the logistic of the margin, where XGBoost's predict gives the margin itself",
+	},
+	"binary:hinge": {
+		kind: model.TwoClass, transform: model.Step,
+		note: "objective binary:hinge has no probabilities: Scored Probabilities are 0 or 1",
+	},
 	"multi:softprob": {kind: model.Multiclass, transform: model.Softmax},
 	"multi:softmax":  {kind: model.Multiclass, transform: model.Softmax},
 

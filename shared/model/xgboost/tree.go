@@ -18,8 +18,10 @@ func (a *arrays) tree() (trees.Tree, error) {
 		name string
 		size int
 	}{
-		{"right_children", len(a.right)}, {"split_indices", len(a.feature)},
-		{"split_conditions", len(a.condition)}, {"default_left", len(a.missingLeft)},
+		{"right_children", len(a.right)},
+		{"split_indices", len(a.feature)},
+		{"split_conditions", len(a.condition)},
+		{"default_left", len(a.missingLeft)},
 	} {
 		if c.size != n {
 			return trees.Tree{}, fmt.Errorf("%s has %d entries for %d nodes", c.name, c.size, n)

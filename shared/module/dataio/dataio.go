@@ -23,10 +23,14 @@ func EnterDataManually() *module.Module {
 			Name: "Enter Data Manually", Group: group, CodeVersion: 1, Nature: module.RowWise,
 			Outputs: []module.Port{{ID: "Dataset", Kind: service.Dataset, Doc: "The table."}},
 			Params: []module.Param{
-				{Name: "DataFormat", Type: module.Enumerated, Default: "CSV", Options: []string{"CSV", "TSV"}, Schema: true,
-					Doc: "How the data are written."},
-				{Name: "HasHeader", Type: module.Boolean, Default: "true", Schema: true,
-					Doc: "The first row names the columns; otherwise they are called Col1, Col2, …"},
+				{
+					Name: "DataFormat", Type: module.Enumerated, Default: "CSV", Options: []string{"CSV", "TSV"}, Schema: true,
+					Doc: "How the data are written.",
+				},
+				{
+					Name: "HasHeader", Type: module.Boolean, Default: "true", Schema: true,
+					Doc: "The first row names the columns; otherwise they are called Col1, Col2, …",
+				},
 				{Name: "Data", Type: module.Script, Required: true, Schema: true, Doc: "The rows."},
 			},
 			Doc: "Makes a table of rows typed in as CSV or TSV. Types are inferred over all rows: whole numbers, numbers, truth values, dates with time, else text.",

@@ -14,10 +14,14 @@ func ConvertToIndicatorValues() *module.Module {
 			Group: group, CodeVersion: 1, Nature: module.RowWise,
 			Inputs: []module.Port{datasetIn}, Outputs: []module.Port{datasetOut},
 			Params: []module.Param{
-				{Name: "Categorical columns to convert", Type: module.ColumnPicker, Required: true, Schema: true,
-					Doc: "Columns marked as categorical, with Edit Metadata where the data are not."},
-				{Name: "Overwrite categorical columns", Type: module.Boolean, Default: "false", Schema: true,
-					Doc: "Drop the converted columns and keep their indicators only."},
+				{
+					Name: "Categorical columns to convert", Type: module.ColumnPicker, Required: true, Schema: true,
+					Doc: "Columns marked as categorical, with Edit Metadata where the data are not.",
+				},
+				{
+					Name: "Overwrite categorical columns", Type: module.Boolean, Default: "false", Schema: true,
+					Doc: "Drop the converted columns and keep their indicators only.",
+				},
 			},
 			Doc: "Appends a column {column}-{value} for each level of a categorical column: 1 in the rows with that level, 0 in the others. A column with missing cells gets {column}-Missing besides. A level that the experiment's run did not know is 0 in all of them.",
 		},

@@ -105,18 +105,24 @@ var cases = []struct {
 	want, types  string
 	code         string // of the error
 }{
-	{name: "select by name keeps the table's order", module: "Select Columns in Dataset",
+	{
+		name: "select by name keeps the table's order", module: "Select Columns in Dataset",
 		params: p{"Select columns": `{"isFilter":true,"rules":[{"ruleType":"ColumnNames","columns":["c","a"],"exclude":false}]}`},
-		in:     "a,b,c\n1,2,3", want: "a,c\n1,3"},
+		in:     "a,b,c\n1,2,3", want: "a,c\n1,3",
+	},
 	{name: "select by a list keeps its order", module: "Project Columns", params: p{"Select columns": "c,a"}, in: "a,b,c\n1,2,3", want: "c,a\n3,1"},
 	{name: "select what is not there", module: "Select Columns in Dataset", params: p{"Select columns": "ab"}, in: "aa,b\n1,2", code: "Error0001"},
 	{name: "select nothing", module: "Select Columns in Dataset", params: p{"Select columns": "None"}, in: "a\n1", code: "Error0020"},
-	{name: "select all but one", module: "Select Columns in Dataset",
+	{
+		name: "select all but one", module: "Select Columns in Dataset",
 		params: p{"Select columns": `{"rules":[{"ruleType":"AllColumns","exclude":false},{"ruleType":"ColumnIndexes","columns":["2"],"exclude":true}]}`},
-		in:     "a,b,c\n1,2,3", want: "a,c\n1,3"},
-	{name: "select by type and kind", module: "Select Columns in Dataset",
+		in:     "a,b,c\n1,2,3", want: "a,c\n1,3",
+	},
+	{
+		name: "select by type and kind", module: "Select Columns in Dataset",
 		params: p{"Select columns": `{"rules":[{"ruleType":"ColumnTypes","columnTypes":["Numeric"],"columnKinds":["All"],"exclude":false},{"ruleType":"ColumnTypes","columnTypes":["All"],"columnKinds":["Label"],"exclude":true}]}`},
-		in:     "a,s,y:l\n1,x,3", want: "a\n1"},
+		in:     "a,s,y:l\n1,x,3", want: "a\n1",
+	},
 
 	{name: "metadata: rename", module: "Metadata Editor", params: p{"Column": "b,a", "New column names": `x,"y,z"`}, in: "a,b\n1,2", want: "x,\"y,z\"\n1,2"},
 	{name: "metadata: too few names", module: "Edit Metadata", params: p{"Column": "All", "New column names": "x"}, in: "a,b\n1,2", code: "Error0027"},

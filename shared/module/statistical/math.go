@@ -53,8 +53,10 @@ func ApplyMathOperation() *module.Module {
 	}
 	params = append(params,
 		module.Param{Name: "Column set", Type: module.ColumnPicker, Default: "NumericAll", Schema: true, Doc: "The columns to compute with: numbers or truth values."},
-		module.Param{Name: "Output mode", Type: module.Enumerated, Default: appendMode, Options: []string{appendMode, inPlace, resultOnly}, Schema: true,
-			Doc: "Append the results as new columns, put them in the place of the columns, or give the results only."})
+		module.Param{
+			Name: "Output mode", Type: module.Enumerated, Default: appendMode, Options: []string{appendMode, inPlace, resultOnly}, Schema: true,
+			Doc: "Append the results as new columns, put them in the place of the columns, or give the results only.",
+		})
 	return &module.Module{
 		Spec: module.Spec{
 			Name: "Apply Math Operation", Group: group, CodeVersion: 1, Nature: module.RowWise,
@@ -80,12 +82,18 @@ func (c *category) params() []module.Param {
 	}
 	return []module.Param{
 		fn,
-		{Name: c.argType, Type: module.Enumerated, Default: byConstant, Options: []string{byConstant, byColumns}, When: here, Schema: true,
-			Doc: "Whether the second argument is a constant or comes from columns. Functions of one argument ignore it."},
-		{Name: c.constant, Type: module.Float, Default: "0", When: &module.When{Param: c.argType, Is: []string{byConstant}}, Schema: true, SchemaWhen: named,
-			Doc: "The second argument."},
-		{Name: c.columns, Type: module.ColumnPicker, Default: "NumericAll", When: &module.When{Param: c.argType, Is: []string{byColumns}}, Schema: true,
-			Doc: "The columns of the second argument: as many as in the column set, or one for all of them."},
+		{
+			Name: c.argType, Type: module.Enumerated, Default: byConstant, Options: []string{byConstant, byColumns}, When: here, Schema: true,
+			Doc: "Whether the second argument is a constant or comes from columns. Functions of one argument ignore it.",
+		},
+		{
+			Name: c.constant, Type: module.Float, Default: "0", When: &module.When{Param: c.argType, Is: []string{byConstant}}, Schema: true, SchemaWhen: named,
+			Doc: "The second argument.",
+		},
+		{
+			Name: c.columns, Type: module.ColumnPicker, Default: "NumericAll", When: &module.When{Param: c.argType, Is: []string{byColumns}}, Schema: true,
+			Doc: "The columns of the second argument: as many as in the column set, or one for all of them.",
+		},
 	}
 }
 

@@ -282,8 +282,23 @@ func TestRequestsPerCall(t *testing.T) {
 	for _, step := range []struct {
 		method string
 		want   int
-	}{{"Put", 1}, {"Head", 1}, {"Get", 1}, {"SetMeta", 1}, {"PutPart", 1}, {"Parts", 1}, {"Commit", 1}, {"List", 1}, {"Delete", 2},
-		{"Tables.Get", 1}, {"Apply", 1}, {"Query", 1}, {"Send", 1}, {"Receive", 1}, {"Depth", 1}} {
+	}{
+		{"Put", 1},
+		{"Head", 1},
+		{"Get", 1},
+		{"SetMeta", 1},
+		{"PutPart", 1},
+		{"Parts", 1},
+		{"Commit", 1},
+		{"List", 1},
+		{"Delete", 2},
+		{"Tables.Get", 1},
+		{"Apply", 1},
+		{"Query", 1},
+		{"Send", 1},
+		{"Receive", 1},
+		{"Depth", 1},
+	} {
 		mu.Lock()
 		seen = nil
 		mu.Unlock()

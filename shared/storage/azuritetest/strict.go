@@ -157,6 +157,7 @@ type recorder struct {
 }
 
 func (r *recorder) WriteHeader(status int) { r.status = status; r.ResponseWriter.WriteHeader(status) }
+
 func (r *recorder) Unwrap() http.ResponseWriter {
 	return r.ResponseWriter
 }

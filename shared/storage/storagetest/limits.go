@@ -25,8 +25,10 @@ func testLimits(t *testing.T, s storage.Store) {
 
 	t.Run("blob keys", func(t *testing.T) {
 		long := strings.Repeat(strings.Repeat("n", 204)+"/", 5)
-		for _, k := range []string{"", "/", "/a", "a/", "a//b", ".", "..", "a/../b", "a/.", "a.", "a./b", "a b", "ü", "a\\b", "a%2fb", "a?b", "a\x00b", "a:b", "a+b",
-			strings.Repeat("s", 257), long} {
+		for _, k := range []string{
+			"", "/", "/a", "a/", "a//b", ".", "..", "a/../b", "a/.", "a.", "a./b", "a b", "ü", "a\\b", "a%2fb", "a?b", "a\x00b", "a:b", "a+b",
+			strings.Repeat("s", 257), long,
+		} {
 			_, _, err := b.Get(ctx, k, storage.ReadOptions{})
 			limit(t, err)
 			_, err = b.Head(ctx, k)
@@ -92,8 +94,18 @@ func testLimits(t *testing.T, s storage.Store) {
 	})
 	t.Run("metadata", func(t *testing.T) {
 		for _, meta := range []map[string]string{
-			{"": "v"}, {"Upper": "v"}, {"a-b": "v"}, {"1a": "v"}, {"ü": "v"}, {"a b": "v"},
-			{"k": "ü"}, {"k": "a\nb"}, {"k": " v"}, {"k": "v "}, {"k": "\x7f"}, {"k": strings.Repeat("v", storage.MaxMetaBytes)},
+			{"": "v"},
+			{"Upper": "v"},
+			{"a-b": "v"},
+			{"1a": "v"},
+			{"ü": "v"},
+			{"a b": "v"},
+			{"k": "ü"},
+			{"k": "a\nb"},
+			{"k": " v"},
+			{"k": "v "},
+			{"k": "\x7f"},
+			{"k": strings.Repeat("v", storage.MaxMetaBytes)},
 		} {
 			_, err := b.Put(ctx, key, nil, meta, storage.Condition{})
 			limit(t, err)
@@ -164,10 +176,16 @@ func testLimits(t *testing.T, s storage.Store) {
 		for _, name := range []string{"", "1a", "_a", "a-b", "a b", "ü", "PartitionKey", "RowKey", "Timestamp", "ETag", strings.Repeat("n", 256)} {
 			limit(t, apply(tab, "p", props(storage.Props{name: true})))
 		}
-		for _, v := range []any{nil, 1, int32(1), uint64(1), float32(1), 'x', []string{"a"}, struct{}{}, time.Second,
+		for _, v := range []any{
+			nil, 1, int32(1), uint64(1), float32(1), 'x',
+			[]string{"a"},
+			struct{}{},
+			time.Second,
 			math.NaN(), math.Inf(1), math.Inf(-1), "\xff", "a\xc3",
-			time.Time{}, time.Date(1600, 12, 31, 0, 0, 0, 0, time.UTC), time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC),
-			strings.Repeat("x", storage.MaxPropertyText+1), strings.Repeat("🙂", storage.MaxPropertyText/2+1), make([]byte, storage.MaxPropertyBlob+1)} {
+			time.Time{},
+			time.Date(1600, 12, 31, 0, 0, 0, 0, time.UTC), time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC),
+			strings.Repeat("x", storage.MaxPropertyText+1), strings.Repeat("🙂", storage.MaxPropertyText/2+1), make([]byte, storage.MaxPropertyBlob+1),
+		} {
 			if err := apply(tab, "p", props(storage.Props{"A": v})); err == nil {
 				t.Errorf("a property of type %T was taken", v)
 			} else {

@@ -265,8 +265,15 @@ func testTables(t *testing.T, s storage.Store) {
 		apply(t, p+"x", insert("a", nil)) // a neighbour
 		slices.Sort(names)
 		for _, r := range []storage.Range{
-			{}, {From: "a"}, {To: "a"}, {From: "a", To: "b"}, {From: "a.1", To: "a.2"}, {From: "b", To: "a"}, {From: "zz"},
-			storage.Prefix("a."), storage.Prefix("a"), storage.Prefix(""), storage.Prefix("z"), {From: "a'b", To: "z~"},
+			{},
+			{From: "a"},
+			{To: "a"},
+			{From: "a", To: "b"},
+			{From: "a.1", To: "a.2"},
+			{From: "b", To: "a"},
+			{From: "zz"},
+			storage.Prefix("a."), storage.Prefix("a"), storage.Prefix(""), storage.Prefix("z"),
+			{From: "a'b", To: "z~"},
 		} {
 			var want, got []string
 			for _, n := range names {
