@@ -57,6 +57,24 @@ func New(c Config) *Connector {
 	}}
 }
 
+// transport keeps the SDK from asking guard again for what guard refused.
+type transport struct{ client *http.Client }
+
+func (t transport) Do(r *http.Request) (*http.Response, error) {
+	resp, err := t.client.Do(r)
+	if e, ok := errors.AsType[*fault.Error](err); ok && !e.Kind.Traits().Retry {
+		err = final{err}
+	}
+	return resp, err
+}
+
+// final is an error that the SDK's retries leave alone.
+type final struct{ error }
+
+func (final) NonRetriable() {}
+
+func (f final) Unwrap() error { return f.error }
+
 // Info describes a blob.
 type Info struct {
 	ETag string
@@ -106,7 +124,7 @@ func (c *Connector) Open(ctx context.Context, r Reference, write bool) (*Blob, e
 		return nil, invalid("InvalidBlob", "host %s is this service's own storage: name its blobs by a signed link", u.Hostname())
 	}
 	opts := &blockblob.ClientOptions{ClientOptions: azcore.ClientOptions{
-		Transport: c.client,
+		Transport: transport{c.client},
 		Retry:     policy.RetryOptions{MaxRetries: 2, TryTimeout: 2 * time.Minute, RetryDelay: 500 * time.Millisecond, MaxRetryDelay: 5 * time.Second},
 		Telemetry: policy.TelemetryOptions{Disabled: true},
 	}}

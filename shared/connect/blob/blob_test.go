@@ -280,7 +280,7 @@ func TestBlob_errors(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { // the SDK tries again, and waits in between
-				c := New(Config{Transport: tt.transport})
+				c, began := New(Config{Transport: tt.transport}), time.Now()
 				for _, ref := range []Reference{
 					{ConnectionString: "AccountName=acct;AccountKey=" + key, RelativeLocation: "c/d.csv"},
 					{BaseLocation: "https://acct.blob.core.windows.net/", RelativeLocation: "c/d.csv", SasBlobToken: "?sp=rw&" + sig},
@@ -301,6 +301,9 @@ func TestBlob_errors(t *testing.T) {
 							noSecret(t, fmt.Sprintf("%+v", fault.Of(err)))
 						}
 					}
+				}
+				if took := time.Since(began); tt.kind == fault.BadArgument && took > 0 {
+					t.Errorf("waited %v to ask again what would be refused again", took)
 				}
 			})
 		})
