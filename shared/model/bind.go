@@ -18,6 +18,7 @@ type column struct {
 	codes      []target
 	maps       []target
 	indicators []indicator
+	texts      []int // features that are the cell's text
 }
 
 // target is a feature: what it holds for a missing and for an unknown cell.
@@ -149,7 +150,11 @@ func (c *column) add(i int, f *Feature) error {
 		}
 		c.indicators = append(c.indicators, indicator{i, level, missing})
 	case Text:
-		return fault.New(fault.Package, "", "the model's engine does not read text")
+		if c.typ != frame.String {
+			return fault.New(fault.Package, "", "a %s column has no text", c.typ)
+		}
+		c.texts = append(c.texts, i)
+		return nil
 	default:
 		return fault.New(fault.Package, "", "unknown encoding %q", f.Encoding)
 	}
@@ -200,6 +205,9 @@ func (m *Model) Bind(in frame.Schema) (*Scorer, error) {
 func (s *source) bind(f *frame.Field) error {
 	if len(s.numbers) > 0 && !f.Type.Numeric() && f.Type != frame.Boolean {
 		return fault.New(fault.BadUserArgument, "", "column %q is %s: the model reads its number", f.Name, f.Type).At(f.Name)
+	}
+	if len(s.column.texts) > 0 && f.Type != frame.String {
+		return fault.New(fault.BadUserArgument, "", "column %q is %s: the model reads its text", f.Name, f.Type).At(f.Name)
 	}
 	if s.levels == nil {
 		return nil

@@ -6,6 +6,7 @@ import (
 
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/frame"
+	"github.com/portico-ml/portico/shared/model/linear"
 	"github.com/portico-ml/portico/shared/model/trees"
 )
 
@@ -27,6 +28,10 @@ type treeExplainer struct{ *trees.Explainer }
 
 func (e treeExplainer) contributor(rows int) contributor { return e.NewSession(rows) }
 
+type linearExplainer struct{ *linear.Model }
+
+func (e linearExplainer) contributor(int) contributor { return e.Model }
+
 func openExplainer(name string, body []byte) (explainer, error) {
 	switch name {
 	case EngineTrees:
@@ -38,6 +43,12 @@ func openExplainer(name string, body []byte) (explainer, error) {
 			return nil, broken("%v", err)
 		}
 		return treeExplainer{e}, nil
+	case EngineLinear:
+		e, err := linear.Open(body)
+		if err != nil {
+			return nil, broken("%v", err)
+		}
+		return linearExplainer{e}, nil
 	}
 	return nil, fault.New(fault.BadUserArgument, "", "models of engine %q have no contributions", name)
 }

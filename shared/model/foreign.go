@@ -31,5 +31,7 @@ type ForeignFeature struct {
 	// levels in the order of their codes, where the file has them.
 	Categorical bool
 	Levels      []string
-	Type        frame.Type // of a number, where the file says; Double otherwise
+	// Text says that the model takes the text itself.
+	Text bool
+	Type frame.Type // of a number, where the file says; Double otherwise
 }

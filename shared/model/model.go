@@ -16,6 +16,8 @@ import (
 
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/frame"
+	"github.com/portico-ml/portico/shared/model/linear"
+	"github.com/portico-ml/portico/shared/model/onnx"
 	"github.com/portico-ml/portico/shared/model/trees"
 )
 
@@ -23,22 +25,53 @@ import (
 type engine interface {
 	Features() int
 	Outputs() int
+	// Textual reports whether feature f is text.
+	Textual(f int) bool
 	// predictor makes the working memory for blocks of up to rows rows.
 	predictor(rows int) predictor
 }
 
 // predictor computes raw sums. Feature f of row r is x[f*n+r], NaN where
-// missing; sum k of row r goes to out[r*Outputs+k]. It does not allocate.
+// missing, or text[f*n+r], "" where missing; sum k of row r goes to
+// out[r*Outputs+k], NaN where the row has no answer. An error refuses some row.
+// It does not allocate.
 type predictor interface {
-	Predict(x []float64, n int, out []float64)
+	Predict(x []float64, text []string, n int, out []float64) error
 }
 
 // The engines by name, as headers have it.
-const EngineTrees = "trees"
+const (
+	EngineTrees  = "trees"
+	EngineLinear = "linear"
+	EngineONNX   = "onnx"
+)
+
+// numeric is an engine of numbers alone that answers every row.
+type numeric interface {
+	Predict(x []float64, n int, out []float64)
+}
+
+// numbers makes a predictor of one.
+type numbers struct{ numeric }
+
+func (p numbers) Predict(x []float64, _ []string, n int, out []float64) error {
+	p.numeric.Predict(x, n, out)
+	return nil
+}
 
 type treeEngine struct{ *trees.Ensemble }
 
-func (e treeEngine) predictor(rows int) predictor { return e.NewSession(rows) }
+func (e treeEngine) Textual(int) bool             { return false }
+func (e treeEngine) predictor(rows int) predictor { return numbers{e.NewSession(rows)} }
+
+type linearEngine struct{ *linear.Model }
+
+func (e linearEngine) Textual(int) bool        { return false }
+func (e linearEngine) predictor(int) predictor { return numbers{e.Model} }
+
+type onnxEngine struct{ *onnx.Model }
+
+func (e onnxEngine) predictor(int) predictor { return e.NewSession() }
 
 func openEngine(name string, body []byte) (engine, error) {
 	switch name {
@@ -48,6 +81,18 @@ func openEngine(name string, body []byte) (engine, error) {
 			return nil, broken("%v", err)
 		}
 		return treeEngine{e}, nil
+	case EngineLinear:
+		e, err := linear.Open(body)
+		if err != nil {
+			return nil, broken("%v", err)
+		}
+		return linearEngine{e}, nil
+	case EngineONNX:
+		e, err := onnx.Open(body)
+		if err != nil {
+			return nil, broken("%v", err)
+		}
+		return onnxEngine{e}, nil
 	}
 	return nil, broken("this program has no engine %q", name)
 }
@@ -58,6 +103,7 @@ type Model struct {
 	engine  engine
 	columns []column
 	fields  []frame.Field
+	text    bool // some feature is text
 	size    int64
 }
 
@@ -79,6 +125,16 @@ func Open(scoring []byte) (*Model, error) {
 	}
 	if n := e.Features(); n != len(h.Features) {
 		return nil, broken("its engine has %d features, its binding %d", n, len(h.Features))
+	}
+	for i := range h.Features {
+		f := &h.Features[i]
+		switch textual := e.Textual(i); {
+		case f.Encoding == Text && !textual:
+			return nil, broken("feature %q is bound as text: the model's engine does not read text there", f.Name)
+		case f.Encoding != Text && textual:
+			return nil, broken("feature %q is bound by encoding %q: the model's engine reads text there", f.Name, f.Encoding)
+		}
+		m.text = m.text || f.Encoding == Text
 	}
 	if err := h.checkAnswer(e.Outputs()); err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"unsafe"
 
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/frame"
@@ -20,6 +21,7 @@ type State struct {
 	rows      int // that the memory below is for
 	predictor predictor
 	x         []float64 // feature f of row r at [f*n+r]
+	text      []string  // of features that are text, likewise
 	out       []float64 // sum k of row r at [r*outputs+k]
 	codes     [BlockRows]int32
 	holes     uint64 // rows of the block with a missing feature
@@ -45,6 +47,9 @@ func (s *Scorer) grow(st *State, rows int) {
 	st.predictor = s.m.engine.predictor(rows)
 	st.x = make([]float64, rows*s.m.engine.Features())
 	st.out = make([]float64, rows*s.m.engine.Outputs())
+	if s.m.text {
+		st.text = make([]string, rows*s.m.engine.Features())
+	}
 }
 
 // RowError is a row that the model refuses.
@@ -76,9 +81,11 @@ func (s *Scorer) Score(st *State, in *frame.Frame, dst []*frame.Column) error {
 			}
 		}
 		out := st.out[:n*outputs]
-		st.predictor.Predict(x, n, out)
+		if err := st.predictor.Predict(x, st.text, n, out); err != nil {
+			return s.refused(st, in, lo, n, err)
+		}
 		for r := range n {
-			if s.m.header.CompleteRows && st.holes>>r&1 != 0 {
+			if s.m.header.CompleteRows && st.holes>>r&1 != 0 || unanswered(out[r*outputs:][:outputs]) {
 				for _, c := range dst {
 					c.AppendNull()
 				}
@@ -91,11 +98,41 @@ func (s *Scorer) Score(st *State, in *frame.Frame, dst []*frame.Column) error {
 	return nil
 }
 
+// unanswered reports sums that are no numbers.
+func unanswered(sums []float64) bool {
+	for _, v := range sums {
+		if v != v {
+			return true
+		}
+	}
+	return false
+}
+
+// refused finds the row of a block that the engine refused for err.
+func (s *Scorer) refused(st *State, in *frame.Frame, lo, n int, err error) error {
+	row := lo
+	for ; n > 1 && row < lo+n; row++ {
+		for i := range s.sources {
+			if err := s.sources[i].encode(s.m, st, in, row, 1, st.x); err != nil {
+				return err
+			}
+		}
+		if e := st.predictor.Predict(st.x, st.text, 1, st.out[:s.m.engine.Outputs()]); e != nil {
+			err = e
+			break
+		}
+	}
+	return &RowError{min(row, lo+n-1), fault.New(fault.BadUserArgument, "", "the model has no answer for the row: %v", err)}
+}
+
 // encode fills the features of one column for rows lo to lo+n.
 func (s *source) encode(m *Model, st *State, in *frame.Frame, lo, n int, x []float64) error {
 	c := in.Cols[s.pos]
 	for i := range s.numbers {
 		s.number(c, &s.numbers[i], st, lo, x[s.numbers[i].feature*n:][:n])
+	}
+	for _, f := range s.column.texts {
+		readText(c, lo, st.text[f*n:][:n])
 	}
 	if s.levels == nil {
 		if c.Nulls() > 0 {
@@ -167,6 +204,19 @@ func (s *source) number(c *frame.Column, t *target, st *State, lo int, dst []flo
 			dst[r] = t.missing
 			st.holes |= 1 << r
 		}
+	}
+}
+
+// readText fills a feature with the cells' texts. They are the column's own
+// memory: an engine reads them before the frame is reset.
+func readText(c *frame.Column, lo int, dst []string) {
+	for r := range dst {
+		if c.Field.Levels != nil {
+			dst[r] = c.Level(lo + r)
+			continue
+		}
+		b := c.Text(lo + r)
+		dst[r] = unsafe.String(unsafe.SliceData(b), len(b))
 	}
 }
 

@@ -17,19 +17,21 @@ type Transform struct {
 // The transforms.
 const (
 	Identity = "identity" // the sum itself
-	Sigmoid  = "sigmoid"  // 1/(1+e**-scale·x)
-	Exp      = "exp"      // e**x
-	Step     = "step"     // 1 where x > 0, else 0
-	Softmax  = "softmax"  // e**x over the sum of all classes' e**x
-	Sigmoids = "sigmoids" // 1/(1+e**-scale·x) of each class, not made to sum to 1
-	Square   = "square"   // sign(x)·x²
-	Log1pExp = "log1exp"  // ln(1+e**x)
+	// Probabilities are sums that are the classes' probabilities already.
+	Probabilities = "probabilities"
+	Sigmoid       = "sigmoid"  // 1/(1+e**-scale·x)
+	Exp           = "exp"      // e**x
+	Step          = "step"     // 1 where x > 0, else 0
+	Softmax       = "softmax"  // e**x over the sum of all classes' e**x
+	Sigmoids      = "sigmoids" // 1/(1+e**-scale·x) of each class, not made to sum to 1
+	Square        = "square"   // sign(x)·x²
+	Log1pExp      = "log1exp"  // ln(1+e**x)
 )
 
 // outputs returns how many sums of an engine fit the transform; 0 is any.
 func (t Transform) outputs() (n int, known bool) {
 	switch t.Name {
-	case Identity, Softmax, Sigmoids:
+	case Identity, Probabilities, Softmax, Sigmoids:
 		return 0, true
 	case Sigmoid, Exp, Step, Square, Log1pExp:
 		return 1, true

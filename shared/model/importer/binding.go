@@ -23,6 +23,10 @@ type Binding struct {
 	// has no names. A binding that lists features lists every one but those
 	// whose categories the file knows, unless SchemaFrom knows the rest.
 	Features []FeatureBinding `json:"features"`
+	// Inputs and Outputs are of ONNX models: the columns of each tensor that is
+	// read, and what the tensors are that are answered.
+	Inputs  map[string]InputBinding `json:"inputs"`
+	Outputs *OutputBinding          `json:"outputs"`
 	// Contributions, where false, leaves out of the artifact what Score Model
 	// needs for contributions: a tree ensemble is a quarter smaller without.
 	Contributions *bool `json:"contributions"`

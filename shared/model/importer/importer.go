@@ -18,6 +18,7 @@ import (
 	"github.com/portico-ml/portico/shared/model"
 	"github.com/portico-ml/portico/shared/model/catboost"
 	"github.com/portico-ml/portico/shared/model/lightgbm"
+	"github.com/portico-ml/portico/shared/model/onnx"
 	"github.com/portico-ml/portico/shared/model/trees"
 	"github.com/portico-ml/portico/shared/model/xgboost"
 )
@@ -84,10 +85,6 @@ func Import(r Request) (*Result, error) {
 	if model.IsArtifact(r.File) {
 		return importArtifact(r)
 	}
-	foreign, err := load(r.File)
-	if err != nil {
-		return nil, err
-	}
 	b, err := parseBinding(r.Binding)
 	if err != nil {
 		return nil, err
@@ -97,6 +94,10 @@ func Import(r Request) (*Result, error) {
 		if sample, err = readSample(r.SchemaFrom); err != nil {
 			return nil, err
 		}
+	}
+	foreign, err := load(r.File, b, sample)
+	if err != nil {
+		return nil, err
 	}
 	h, warnings, err := resolve(foreign, b, sample)
 	if err != nil {
@@ -164,11 +165,14 @@ func finish(r Request, scoring []byte, rec record, warnings []string) (*Result, 
 }
 
 // load finds the loader of a file.
-func load(file []byte) (*model.Foreign, error) {
+func load(file []byte, b *Binding, s *sample) (*model.Foreign, error) {
 	for _, l := range loaders {
 		if l.is(file) {
 			return l.load(file)
 		}
+	}
+	if onnx.Is(file) {
+		return loadONNX(file, b, s)
 	}
 	for _, k := range known {
 		if bytes.HasPrefix(file, []byte(k.magic)) {
@@ -179,7 +183,7 @@ func load(file []byte) (*model.Foreign, error) {
 	if strings.Contains(head, "<pmml") {
 		return nil, fault.New(fault.Package, "", "the file looks like PMML, which cannot be imported: save the model in its library's own format")
 	}
-	return nil, fault.New(fault.Package, "", "the file is of no format that can be imported: XGBoost JSON or UBJ, LightGBM text, CatBoost JSON or .ilearner")
+	return nil, fault.New(fault.Package, "", "the file is of no format that can be imported: XGBoost JSON or UBJ, LightGBM text, CatBoost JSON, ONNX or .ilearner")
 }
 
 // known are formats that people try.

@@ -188,6 +188,13 @@ func (r *resolver) feature(i int, said *FeatureBinding) model.Feature {
 		r.leave(f.Name, "the schema table has no column %q", f.Column)
 		return f
 	}
+	if file.Text && (f.Encoding == "" || f.Encoding == model.Text) {
+		f.Encoding = model.Text
+		if f.Levels == nil && column != nil && column.Field.Type == frame.String {
+			f.Levels = levels(column)
+		}
+		return f
+	}
 	switch {
 	case said.Type != nil:
 		f.Type = *said.Type

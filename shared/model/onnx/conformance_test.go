@@ -51,8 +51,8 @@ func TestConformance(t *testing.T) {
 			t.Log("not covered: ", m)
 		}
 	}
-	if covered < 400 {
-		t.Errorf("%d cases are covered, want 400 at least", covered)
+	if covered < 390 {
+		t.Errorf("%d cases are covered, want 390 at least", covered)
 	}
 }
 

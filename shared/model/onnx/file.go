@@ -31,7 +31,10 @@ type Output struct {
 	Width int // numbers in a row; 0 where the file does not say
 	// Classes are the labels that belong to the numbers, where the file says.
 	Classes []string
-	tensor  string // the value behind it
+	// Votes says that the numbers are of pairs of classes: an SVM's of more
+	// than two classes without probabilities.
+	Votes  bool
+	tensor string // the value behind it
 }
 
 // Is reports whether b begins as an ONNX model does: with the version of its
@@ -140,9 +143,16 @@ func (f *File) Outputs() []Output {
 				o.Classes = nil
 			}
 		}
+		o.Votes = f.votes(o.tensor)
 		outputs = append(outputs, o)
 	}
 	return outputs
+}
+
+func (f *File) votes(name string) bool {
+	n := f.maker(name)
+	return n != nil && n.op == "SVMClassifier" && len(classLabels(n)) > 2 && !slices.ContainsFunc(n.attrs, func(a attr) bool { return a.name == "prob_a" && len(a.floats) > 0 }) &&
+		slices.ContainsFunc(n.attrs, func(a attr) bool { return a.name == "vectors_per_class" && len(a.ints) > 0 })
 }
 
 // classLabels reads the class labels of a ZipMap or a classifier.

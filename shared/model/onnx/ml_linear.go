@@ -6,18 +6,19 @@ import (
 	"github.com/portico-ml/portico/shared/model/stablemath"
 )
 
-// dot is the product of row r of x, a table of cols columns, and w, summed
-// in order.
+// dot is the product of row r of x, a table of cols columns, and w, summed in
+// order: each product is exact in float64 and each sum is rounded to float32,
+// as the fused additions of ONNX Runtime's kernels are.
 func dot(x *tensor, r, cols int, w []float32) float64 {
 	sum := 0.0
 	if x.typ == Float {
 		for k, v := range x.f32[r*cols : r*cols+cols] {
-			sum += float64(v) * float64(w[k]) // exact, so fusing changes nothing
+			sum = float64(float32(sum + float64(v)*float64(w[k])))
 		}
 		return sum
 	}
 	for k := range cols {
-		sum += float64(float32(x.at(r*cols+k))) * float64(w[k])
+		sum = float64(float32(sum + float64(float32(x.at(r*cols+k)))*float64(w[k])))
 	}
 	return sum
 }
@@ -179,12 +180,12 @@ func (d *decl) svm(count int) (*svm, error) {
 // similar computes the kernel of row r of x and vector v.
 func (s *svm) similar(x *tensor, r int, v []float32) float64 {
 	if s.kernel == "RBF" {
-		sum := 0.0
+		var sum float32
 		for k := range s.cols {
-			d := float64(float32(x.at(r*s.cols+k))) - float64(v[k])
-			sum += float64(d * d)
+			d := float32(x.at(r*s.cols+k)) - v[k]
+			sum += float32(d * d)
 		}
-		return stablemath.Exp(-s.gamma * sum)
+		return float64(float32(stablemath.Exp(float64(-float32(s.gamma) * sum))))
 	}
 	p := dot(x, r, s.cols, v)
 	switch s.kernel {
@@ -234,7 +235,7 @@ func buildSVMRegressor(d *decl) (op, error) {
 		for r := range rows {
 			sum := 0.0
 			for v := range s.count {
-				sum += float64(s.similar(c.in[0], r, s.vectors[v*cols:]) * float64(weights[v]))
+				sum = float64(float32(sum + s.similar(c.in[0], r, s.vectors[v*cols:])*float64(weights[v])))
 			}
 			sum += float64(rho[0])
 			if oneClass {
@@ -339,10 +340,10 @@ func buildSVMClassifier(d *decl) (op, error) {
 						for j := i + 1; j < n; j++ {
 							sum := 0.0
 							for m := range int(perClass[i]) {
-								sum += float64(float64(weights[(j-1)*count+starts[i]+m]) * similar[starts[i]+m])
+								sum += float64(weights[(j-1)*count+starts[i]+m] * float32(similar[starts[i]+m]))
 							}
 							for m := range int(perClass[j]) {
-								sum += float64(float64(weights[i*count+starts[j]+m]) * similar[starts[j]+m])
+								sum += float64(weights[i*count+starts[j]+m] * float32(similar[starts[j]+m]))
 							}
 							sum += float64(rho[pair])
 							if sum > 0 {

@@ -5,36 +5,34 @@ import (
 	"strings"
 )
 
-// dot sums rows of a times columns of b, in the order of k, whatever the
-// number of rows. Products of float32 are exact in float64; those of float64
-// are rounded before they are added, so that no compiler fuses the two.
+// Sums of products go in the order of the inner dimension, whatever the number
+// of rows. Products of float32 are exact in float64 and each sum is rounded to
+// float32, as the fused additions of ONNX Runtime's kernels are; products of
+// float64 are rounded before they are added, so that no compiler fuses the two.
 
-// multiply sets to, m rows of n, to a (m rows of k) times b (k rows of n).
-func multiply[T number](to, a, b []T, m, k, n int, sums []float64) {
+// multiplyFloats sets to, m rows of n, to a (m rows of k) times b (k rows of n).
+func multiplyFloats(to, a, b []float32, m, k, n int) {
 	for i := range m {
-		row := sums[:n]
+		row := to[i*n : i*n+n]
 		clear(row)
 		for p, v := range a[i*k : i*k+k] {
 			x := float64(v)
 			for j, w := range b[p*n : p*n+n] {
-				row[j] += float64(x * float64(w))
+				row[j] = float32(float64(row[j]) + x*float64(w))
 			}
-		}
-		for j, v := range row {
-			to[i*n+j] = T(v)
 		}
 	}
 }
 
-// multiplyInts is multiply of integers, which wrap.
-func multiplyInts[T int32 | int64](to, a, b []T, m, k, n int) {
+// multiply is multiplyFloats of other numbers; integers wrap.
+func multiply[T float64 | int32 | int64](to, a, b []T, m, k, n int) {
 	for i := range m {
-		for j := range n {
-			var sum T
-			for p := range k {
-				sum += a[i*k+p] * b[p*n+j]
+		row := to[i*n : i*n+n]
+		clear(row)
+		for p, v := range a[i*k : i*k+k] {
+			for j, w := range b[p*n : p*n+n] {
+				row[j] += T(v * w)
 			}
-			to[i*n+j] = sum
 		}
 	}
 }
@@ -98,9 +96,6 @@ func product(c *call, x, y *tensor) error {
 	if err != nil {
 		return err
 	}
-	if x.typ != Int32 && x.typ != Int64 {
-		c.sums = room(c.sums, n)
-	}
 	for e := range batches {
 		i, j, rest := 0, 0, e
 		for d := len(batch) - 1; d >= 0; d-- {
@@ -111,13 +106,13 @@ func product(c *call, x, y *tensor) error {
 		i, j = i*m*k, j*k*n
 		switch x.typ {
 		case Float:
-			multiply(out.f32[e*m*n:], x.f32[i:], y.f32[j:], m, k, n, c.sums)
+			multiplyFloats(out.f32[e*m*n:], x.f32[i:], y.f32[j:], m, k, n)
 		case Double:
-			multiply(out.f64[e*m*n:], x.f64[i:], y.f64[j:], m, k, n, c.sums)
+			multiply(out.f64[e*m*n:], x.f64[i:], y.f64[j:], m, k, n)
 		case Int32:
-			multiplyInts(out.i32[e*m*n:], x.i32[i:], y.i32[j:], m, k, n)
+			multiply(out.i32[e*m*n:], x.i32[i:], y.i32[j:], m, k, n)
 		case Int64:
-			multiplyInts(out.i64[e*m*n:], x.i64[i:], y.i64[j:], m, k, n)
+			multiply(out.i64[e*m*n:], x.i64[i:], y.i64[j:], m, k, n)
 		default:
 			return wrongType(x)
 		}
@@ -183,7 +178,7 @@ func buildGemm(d *decl) (op, error) {
 				if fast {
 					at := j * stepB
 					for _, v := range a.f32[i*stepA : i*stepA+k] {
-						sum += float64(v) * float64(b.f32[at])
+						sum = float64(float32(sum + float64(v)*float64(b.f32[at])))
 						at += stepBk
 					}
 				} else {
