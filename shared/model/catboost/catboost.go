@@ -5,6 +5,7 @@ package catboost
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -33,9 +34,9 @@ type file struct {
 // document is the part of the file that decides scores.
 type document struct {
 	Features struct {
-		Floats []floatFeature  `json:"float_features"`
-		Cats   []catFeature    `json:"categorical_features"`
-		Hashes []hashedText    `json:"cat_features_hash"`
+		Floats json.RawMessage `json:"float_features"`
+		Cats   json.RawMessage `json:"categorical_features"`
+		Hashes json.RawMessage `json:"cat_features_hash"`
 		Text   json.RawMessage `json:"text_features"`
 		Embed  json.RawMessage `json:"embedding_features"`
 	} `json:"features_info"`
@@ -49,24 +50,51 @@ type document struct {
 			} `json:"loss_function"`
 		} `json:"params"`
 	} `json:"model_info"`
-	Oblivious []obliviousTree   `json:"oblivious_trees"`
-	Trees     []json.RawMessage `json:"trees"`
-	Scale     []json.RawMessage `json:"scale_and_bias"`
+	Oblivious json.RawMessage `json:"oblivious_trees"`
+	Trees     json.RawMessage `json:"trees"`
+	Scale     json.RawMessage `json:"scale_and_bias"`
+}
+
+// each decodes the elements of a list one by one and hands them to use, which
+// must not keep them. The first that is wrong ends it: a list of a million
+// empty things costs no more than its bytes.
+func each[T any](what string, list json.RawMessage, use func(i int, v *T) error) error {
+	if len(list) == 0 || bytes.Equal(list, []byte("null")) {
+		return nil
+	}
+	d := json.NewDecoder(bytes.NewReader(list))
+	if t, err := d.Token(); err != nil || t != json.Delim('[') {
+		return refuse("%s is not a list", what)
+	}
+	var v, zero T
+	for i := 0; d.More(); i++ {
+		v = zero
+		if err := d.Decode(&v); err != nil {
+			return refuse("%s, element %d: %v", what, i, err)
+		}
+		if err := use(i, &v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// featureName is what both kinds of features have.
+type featureName struct {
+	Name string `json:"feature_name"`
+	ID   string `json:"feature_id"`
+	Flat int    `json:"flat_feature_index"`
 }
 
 type floatFeature struct {
-	Name  string `json:"feature_name"`
-	ID    string `json:"feature_id"`
+	featureName
 	Index int    `json:"feature_index"`
-	Flat  int    `json:"flat_feature_index"`
 	NaN   string `json:"nan_value_treatment"`
 }
 
 type catFeature struct {
-	Name  string `json:"feature_name"`
-	ID    string `json:"feature_id"`
-	Index int    `json:"feature_index"`
-	Flat  int    `json:"flat_feature_index"`
+	featureName
+	Index int `json:"feature_index"`
 }
 
 type hashedText struct {
@@ -159,15 +187,23 @@ func parse(text []byte) (*file, error) {
 		Features: len(f.names), Outputs: len(bias), Base: bias,
 		Input: trees.Float32, Sum: trees.Float64,
 	}
-	for i := range d.Oblivious {
-		if err := r.oblivious(f.forest, &d.Oblivious[i]); err != nil {
-			return nil, refuse("tree %d: %v", i, err)
+	err = each("oblivious_trees", d.Oblivious, func(i int, t *obliviousTree) error {
+		if err := r.oblivious(f.forest, t); err != nil {
+			return refuse("tree %d: %v", i, err)
 		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
-	for i, t := range d.Trees {
-		if err := r.nested(f.forest, t); err != nil {
-			return nil, refuse("tree %d: %v", i, err)
+	err = each("trees", d.Trees, func(i int, root *node) error {
+		if err := r.nested(f.forest, root); err != nil {
+			return refuse("tree %d: %v", i, err)
 		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	for _, c := range d.Info.Classes.Names {
 		f.classes = append(f.classes, literal(c))
@@ -224,13 +260,24 @@ func (f *file) readLoss() error {
 }
 
 func (d *document) scaleAndBias() (scale float64, bias []float64, err error) {
-	if len(d.Scale) != 2 || json.Unmarshal(d.Scale[0], &scale) != nil {
-		return 0, nil, refuse("scale_and_bias is not [scale, bias]")
+	parts := 0
+	err = each("scale_and_bias", d.Scale, func(i int, v *json.RawMessage) error {
+		parts++
+		var one float64
+		switch {
+		case i == 0 && json.Unmarshal(*v, &scale) == nil:
+		case i == 1 && json.Unmarshal(*v, &one) == nil:
+			bias = []float64{one}
+		case i == 1 && len(*v) < 32*trees.MaxOutputs && json.Unmarshal(*v, &bias) == nil && len(bias) > 0 && len(bias) <= trees.MaxOutputs:
+		default:
+			return refuse("scale_and_bias is not [scale, bias]")
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, nil, err
 	}
-	var one float64
-	if json.Unmarshal(d.Scale[1], &one) == nil {
-		bias = []float64{one}
-	} else if json.Unmarshal(d.Scale[1], &bias) != nil || len(bias) == 0 || len(bias) > trees.MaxOutputs {
+	if parts != 2 {
 		return 0, nil, refuse("scale_and_bias is not [scale, bias]")
 	}
 	if math.IsNaN(scale) || math.IsInf(scale, 0) {
@@ -242,50 +289,59 @@ func (d *document) scaleAndBias() (scale float64, bias []float64, err error) {
 // readFeatures places the features at their flat indexes, which must be
 // 0 to n-1 in some order.
 func (r *reader) readFeatures(f *file) error {
-	n := len(r.d.Features.Floats) + len(r.d.Features.Cats)
-	f.names, f.levels = make([]string, n), make([][]string, n)
-	taken := make([]bool, n)
-	place := func(flat int, name, id string) error {
-		if flat < 0 || flat >= n || taken[flat] {
-			return refuse("flat_feature_index %d of %d features", flat, n)
-		}
-		taken[flat] = true
-		if name == "" {
-			name = id
-		}
-		if name == "" {
-			name = strconv.Itoa(flat)
-		}
-		f.names[flat] = name
-		return nil
-	}
-	for i, x := range r.d.Features.Floats {
+	d := &r.d.Features
+	var names []featureName
+	err := each("float_features", d.Floats, func(i int, x *floatFeature) error {
 		if x.Index != i {
 			return refuse("float feature %d has feature_index %d", i, x.Index)
 		}
-		if err := place(x.Flat, x.Name, x.ID); err != nil {
-			return err
-		}
+		r.floats = append(r.floats, float{int32(x.Flat), x.NaN == "AsTrue"})
+		names = append(names, x.featureName)
+		return nil
+	})
+	if err != nil {
+		return err
 	}
-	texts := make([]string, 0, len(r.d.Features.Hashes))
-	for _, h := range r.d.Features.Hashes {
+	var texts []string
+	err = each("cat_features_hash", d.Hashes, func(_ int, h *hashedText) error {
 		if _, twice := r.hashes[h.Hash]; twice {
 			return refuse("cat_features_hash lists %d twice", h.Hash)
 		}
 		r.hashes[h.Hash] = int32(len(texts))
 		texts = append(texts, h.Value)
+		return nil
+	})
+	if err != nil {
+		return err
 	}
-	for i, x := range r.d.Features.Cats {
+	err = each("categorical_features", d.Cats, func(i int, x *catFeature) error {
 		if x.Index != i {
 			return refuse("categorical feature %d has feature_index %d", i, x.Index)
-		}
-		if err := place(x.Flat, x.Name, x.ID); err != nil {
-			return err
 		}
 		if len(texts) == 0 {
 			return refuse("it has categorical features but not their texts: save it with save_model(format=\"json\", pool=…)")
 		}
-		f.levels[x.Flat] = texts
+		r.cats = append(r.cats, int32(x.Flat))
+		names = append(names, x.featureName)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	n := len(names)
+	f.names, f.levels = make([]string, n), make([][]string, n)
+	taken := make([]bool, n)
+	for i, x := range names {
+		if x.Flat < 0 || x.Flat >= n || taken[x.Flat] {
+			return refuse("flat_feature_index %d of %d features", x.Flat, n)
+		}
+		taken[x.Flat] = true
+		if f.names[x.Flat] = cmp.Or(x.Name, x.ID); f.names[x.Flat] == "" {
+			f.names[x.Flat] = strconv.Itoa(x.Flat)
+		}
+		if i >= len(r.floats) {
+			f.levels[x.Flat] = texts
+		}
 	}
 	return nil
 }

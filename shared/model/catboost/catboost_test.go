@@ -14,7 +14,7 @@ import (
 	"github.com/portico-ml/portico/shared/model/trees"
 )
 
-func load(t *testing.T, name string) []byte {
+func read(t *testing.T, name string) []byte {
 	t.Helper()
 	b, err := os.ReadFile("testdata/" + name + ".json")
 	if err != nil {
@@ -28,7 +28,7 @@ func load(t *testing.T, name string) []byte {
 func TestRawScores(t *testing.T) {
 	for _, name := range modeltest.Cases(t, ".json", 31) {
 		t.Run(name, func(t *testing.T) {
-			f, err := parse(load(t, name))
+			f, err := parse(read(t, name))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -46,7 +46,7 @@ func TestContributions(t *testing.T) {
 	for _, path := range files {
 		name := strings.TrimSuffix(filepath.Base(path), ".contributions.csv")
 		t.Run(name, func(t *testing.T) {
-			f, err := parse(load(t, name))
+			f, err := parse(read(t, name))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -57,7 +57,7 @@ func TestContributions(t *testing.T) {
 
 func TestClasses(t *testing.T) {
 	for name, want := range map[string]string{"logloss": "no yes", "multiclass": "hi lo mid", "rmse": ""} {
-		f, err := parse(load(t, name))
+		f, err := parse(read(t, name))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -69,7 +69,7 @@ func TestClasses(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	var compact bytes.Buffer
-	if err := json.Compact(&compact, load(t, "logloss_onehot")); err != nil {
+	if err := json.Compact(&compact, read(t, "logloss_onehot")); err != nil {
 		t.Fatal(err)
 	}
 	onehot := compact.String()
@@ -84,7 +84,7 @@ func TestRefusals(t *testing.T) {
 		file []byte
 		want string
 	}{
-		{"target statistics", load(t, "ctr"), "one_hot_max_size"},
+		{"target statistics", read(t, "ctr"), "one_hot_max_size"},
 		{"truncated", []byte(onehot[:len(onehot)/2]), "not valid JSON"},
 		{"no texts", change(`"cat_features_hash"`, `"x"`), "pool="},
 		{"loss", change(`"Logloss"`, `"Magic"`), `"Magic"`},
@@ -100,6 +100,35 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("got %v, want a refusal with %q", err, tt.want)
 			}
 		})
+	}
+}
+
+func TestHostileFiles(t *testing.T) {
+	load := func(b []byte) ([]byte, error) {
+		m, err := Load(b)
+		if err != nil {
+			return nil, err
+		}
+		return m.Body, nil
+	}
+	for name, trees := range map[string]string{"logloss_onehot": "oblivious_trees", "logloss_lossguide": "trees", "multiclass": "oblivious_trees"} {
+		var compact bytes.Buffer
+		if err := json.Compact(&compact, read(t, name)); err != nil {
+			t.Fatal(err)
+		}
+		at := `"` + trees + `":[`
+		modeltest.Hostile(t, compact.Bytes(), load,
+			modeltest.Replacement{From: at, To: at + modeltest.Deep(1_000_000)},
+			modeltest.Replacement{From: at, To: at + strings.Repeat("{},", 100_000)},
+			modeltest.Replacement{From: at, To: at + strings.Repeat("0,", 100_000)},
+			modeltest.Replacement{From: at, To: at + strings.Repeat(`{"leaf_values":[0],"splits":[]},`, 10_000)},
+			modeltest.Replacement{From: at, To: at + strings.Repeat(`{"value":0},`, 10_000)},
+			modeltest.Replacement{From: at, To: at + strings.Repeat(`{"left":`, 5000)},
+			modeltest.Replacement{From: `"borders":[`, To: `"borders":[` + strings.Repeat("0,", 100_000)},
+			modeltest.Replacement{From: `"float_features":[`, To: `"float_features":[` + strings.Repeat("{},", 100_000)},
+			modeltest.Replacement{From: `"flat_feature_index":`, To: `"flat_feature_index":9999999`},
+			modeltest.Replacement{From: `"border":`, To: `"border":1e999`},
+		)
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strconv"
 
 	"github.com/portico-ml/portico/shared/model/trees"
 )
@@ -11,9 +13,17 @@ import (
 // reader turns the document's trees into the engine's.
 type reader struct {
 	d       *document
+	floats  []float
+	cats    []int32          // places of the categorical features
 	hashes  map[uint32]int32 // hash of a category's text -> its code
 	scale   float64
 	outputs int
+}
+
+// float is a numeric feature: its place, and where its missing values go.
+type float struct {
+	flat         int32
+	missingRight bool
 }
 
 // test is the node of a split: CatBoost's condition (x > border, or x is the
@@ -21,24 +31,24 @@ type reader struct {
 func (r *reader) test(s *split) (trees.Node, error) {
 	switch s.Type {
 	case "FloatFeature":
-		if s.Float == nil || *s.Float < 0 || *s.Float >= len(r.d.Features.Floats) {
+		if s.Float == nil || *s.Float < 0 || *s.Float >= len(r.floats) {
 			return trees.Node{}, fmt.Errorf("%v reads no float feature of the model", s)
 		}
-		x := &r.d.Features.Floats[*s.Float]
-		n := trees.Node{Test: trees.LessEqual, Feature: int32(x.Flat), Threshold: s.Border, Missing: trees.Left}
-		if x.NaN == "AsTrue" {
+		x := r.floats[*s.Float]
+		n := trees.Node{Test: trees.LessEqual, Feature: x.flat, Threshold: s.Border, Missing: trees.Left}
+		if x.missingRight {
 			n.Missing = trees.Right
 		}
 		return n, nil
 	case "OneHotFeature":
-		if s.Cat == nil || *s.Cat < 0 || *s.Cat >= len(r.d.Features.Cats) {
+		if s.Cat == nil || *s.Cat < 0 || *s.Cat >= len(r.cats) {
 			return trees.Node{}, fmt.Errorf("%v reads no categorical feature of the model", s)
 		}
 		code, ok := r.hashes[uint32(s.Value)] // the file prints the hash as a signed number
 		if !ok {
 			return trees.Node{}, fmt.Errorf("%v tests a category whose text is not in cat_features_hash", s)
 		}
-		return trees.Node{Test: trees.In, Feature: int32(r.d.Features.Cats[*s.Cat].Flat), Set: []int32{code}, Missing: trees.Left}, nil
+		return trees.Node{Test: trees.In, Feature: r.cats[*s.Cat], Set: []int32{code}, Missing: trees.Left}, nil
 	case "OnlineCtr":
 		return trees.Node{}, fmt.Errorf("a split on statistics of a category's target (CTR) is not supported: train with one_hot_max_size at least the number of categories")
 	}
@@ -102,8 +112,9 @@ func (v *values) UnmarshalJSON(b []byte) error {
 	if bytes.Equal(b, []byte("null")) {
 		return nil
 	}
-	*v = make(values, 1)
-	return json.Unmarshal(b, &(*v)[0])
+	one, err := strconv.ParseFloat(string(b), 64)
+	*v = values{one}
+	return err
 }
 
 // maxNested bounds the depth of a non-symmetric tree, against files made to
@@ -111,15 +122,14 @@ func (v *values) UnmarshalJSON(b []byte) error {
 const maxNested = 2000
 
 // nested adds a non-symmetric tree, once for each output.
-func (r *reader) nested(f *trees.Forest, raw json.RawMessage) error {
-	var root node
-	if err := json.Unmarshal(raw, &root); err != nil {
-		return err
-	}
+func (r *reader) nested(f *trees.Forest, root *node) error {
 	for k := range r.outputs {
 		t := trees.Tree{Output: k}
-		if _, err := r.grow(&t, &root, k, 0); err != nil {
+		if _, err := r.grow(&t, root, k, 0); err != nil {
 			return err
+		}
+		if len(f.Trees) == cap(f.Trees) { // append grows long lists by less, at more cost
+			f.Trees = slices.Grow(f.Trees, len(f.Trees)+1)
 		}
 		f.Trees = append(f.Trees, t)
 	}

@@ -205,14 +205,9 @@ func (f *file) readTail(tail []byte, infos string) error {
 	if bytes.Equal(line, []byte("null")) {
 		return nil
 	}
-	var lists [][]any
-	d := json.NewDecoder(bytes.NewReader(line))
-	d.UseNumber()
-	if err := d.Decode(&lists); err != nil {
-		return refuse("pandas_categorical is not a list of lists: %v", err)
-	}
-	if len(lists) == 0 {
-		return nil
+	lists, err := levelLists(line, len(f.names))
+	if err != nil || len(lists) == 0 {
+		return err
 	}
 	columns := categoricalParameter(tail)
 	if len(columns) != len(lists) {
@@ -230,13 +225,42 @@ func (f *file) readTail(tail []byte, infos string) error {
 		if c < 0 || c >= len(f.names) {
 			return refuse("categorical_feature %d of %d features", c, len(f.names))
 		}
-		levels := make([]string, len(lists[i]))
-		for j, v := range lists[i] {
-			levels[j] = levelText(v)
-		}
-		f.levels[c] = levels
+		f.levels[c] = lists[i]
 	}
 	return nil
+}
+
+// levelLists reads at most limit lists of levels, one by one: what is wrong
+// costs no more than its bytes.
+func levelLists(line []byte, limit int) ([][]string, error) {
+	bad := func(err error) error { return refuse("pandas_categorical is not a list of lists: %v", err) }
+	d := json.NewDecoder(bytes.NewReader(line))
+	d.UseNumber()
+	if t, err := d.Token(); err != nil || t != json.Delim('[') {
+		return nil, bad(err)
+	}
+	var lists [][]string
+	for d.More() {
+		if len(lists) == limit {
+			return nil, refuse("pandas_categorical has more lists than there are features (%d)", limit)
+		}
+		if t, err := d.Token(); err != nil || t != json.Delim('[') {
+			return nil, bad(err)
+		}
+		levels := []string{}
+		for d.More() {
+			v, err := d.Token()
+			if _, nested := v.(json.Delim); nested || err != nil {
+				return nil, bad(err)
+			}
+			levels = append(levels, levelText(v))
+		}
+		if _, err := d.Token(); err != nil {
+			return nil, bad(err)
+		}
+		lists = append(lists, levels)
+	}
+	return lists, nil
 }
 
 // levelText spells a level as a cell of its column would be.

@@ -105,6 +105,34 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+func TestHostileFiles(t *testing.T) {
+	load := func(b []byte) ([]byte, error) {
+		m, err := Load(b)
+		if err != nil {
+			return nil, err
+		}
+		return m.Body, nil
+	}
+	for _, name := range []string{"binary", "multiclass", "binary_partition_category"} {
+		text, err := os.ReadFile("testdata/" + name + ".txt")
+		if err != nil {
+			t.Fatal(err)
+		}
+		modeltest.Hostile(t, text, load,
+			modeltest.Replacement{From: "num_leaves=", To: "num_leaves=99999999999"},
+			modeltest.Replacement{From: "max_feature_idx=", To: "max_feature_idx=9"},
+			modeltest.Replacement{From: "num_tree_per_iteration=", To: "num_tree_per_iteration=40"},
+			modeltest.Replacement{From: "leaf_value=", To: "leaf_value=nan "},
+			modeltest.Replacement{From: "threshold=", To: "threshold=NaN "},
+			modeltest.Replacement{From: "left_child=", To: "left_child=0 "},
+			modeltest.Replacement{From: "\n", To: "\n\n"},
+			modeltest.Replacement{From: "Tree=", To: strings.Repeat("Tree=0\n\n", 2000) + "Tree="},
+			modeltest.Replacement{From: "pandas_categorical:", To: "pandas_categorical:" + modeltest.Deep(1_000_000)},
+			modeltest.Replacement{From: "pandas_categorical:", To: "pandas_categorical:[" + strings.Repeat("[],", 100_000) + "[]]\n"},
+		)
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	for _, name := range []string{"binary_one_leaf", "linear_tree"} {
 		text, err := os.ReadFile("testdata/" + name + ".txt")

@@ -77,7 +77,15 @@ func (f *Forest) Encode() ([]byte, error) {
 	if err := f.validate(); err != nil {
 		return nil, err
 	}
-	e := encoder{f: f, order: make([][]int32, len(f.Trees)), cuts: make([][]float64, f.Features)}
+	all, largest := 0, 0
+	for t := range f.Trees {
+		n := len(f.Trees[t].Nodes)
+		all, largest = all+n, max(largest, n)
+	}
+	e := encoder{
+		f: f, reached: make([]int32, 0, all), ends: make([]int, 0, len(f.Trees)), seen: make([]bool, largest),
+		cuts: make([][]float64, f.Features),
+	}
 	for t := range f.Trees {
 		if err := e.reach(t); err != nil {
 			return nil, err
@@ -85,6 +93,12 @@ func (f *Forest) Encode() ([]byte, error) {
 	}
 	e.collectCuts()
 	e.collectSets()
+	leaves := (len(e.reached) + len(f.Trees)) / 2
+	e.nodesOf, e.leaves = make([]uint32, 0, len(f.Trees)), make([]float64, 0, leaves)
+	e.nodes = make([]uint64, 0, leaves-len(f.Trees))
+	if f.Covers {
+		e.covers = make([]float64, 0, leaves)
+	}
 	for t := range f.Trees {
 		e.tree(t)
 	}
@@ -93,7 +107,9 @@ func (f *Forest) Encode() ([]byte, error) {
 
 type encoder struct {
 	f        *Forest
-	order    [][]int32 // per tree: its nodes in breadth-first order
+	reached  []int32 // the nodes of each tree, one after the other, in breadth-first order
+	ends     []int   // per tree: where its nodes end in reached
+	seen     []bool  // of reach
 	cuts     [][]float64
 	sets     []set
 	setIndex map[string]uint32
@@ -130,7 +146,7 @@ func (n *Node) never() bool { return n.Test == LessEqual && math.IsInf(n.Thresho
 
 func (e *encoder) collectCuts() {
 	for t := range e.f.Trees {
-		for _, i := range e.order[t] {
+		for _, i := range e.order(t) {
 			n := &e.f.Trees[t].Nodes[i]
 			if (n.Test == Less || n.Test == LessEqual) && !n.never() {
 				e.cuts[n.Feature] = append(e.cuts[n.Feature], e.f.cut(n))
@@ -148,7 +164,7 @@ func (e *encoder) collectCuts() {
 func (e *encoder) collectSets() {
 	seen := map[string]bool{}
 	for t := range e.f.Trees {
-		for _, i := range e.order[t] {
+		for _, i := range e.order(t) {
 			n := &e.f.Trees[t].Nodes[i]
 			if n.Test != In {
 				continue
@@ -194,11 +210,13 @@ func (s set) key() string {
 // nodes that no path reaches are left out.
 func (e *encoder) reach(t int) error {
 	nodes := e.f.Trees[t].Nodes
-	seen := make([]bool, len(nodes))
-	order := make([]int32, 1, len(nodes))
+	seen := e.seen[:len(nodes)]
+	clear(seen)
 	seen[0] = true
-	for k := 0; k < len(order); k++ {
-		i := order[k]
+	k := len(e.reached)
+	e.reached = append(e.reached, 0)
+	for ; k < len(e.reached); k++ {
+		i := e.reached[k]
 		n := &nodes[i]
 		if err := e.f.checkNode(t, int(i), n); err != nil {
 			return err
@@ -214,22 +232,33 @@ func (e *encoder) reach(t int) error {
 				return refuse(t, int(i), "child %d is reached twice", c)
 			}
 			seen[c] = true
-			order = append(order, c)
+			e.reached = append(e.reached, c)
 		}
 	}
-	e.order[t] = order
+	e.ends = append(e.ends, len(e.reached))
 	return nil
+}
+
+// order returns the nodes of tree t in breadth-first order.
+func (e *encoder) order(t int) []int32 {
+	start := 0
+	if t > 0 {
+		start = e.ends[t-1]
+	}
+	return e.reached[start:e.ends[t]]
 }
 
 // tree appends the inner nodes and leaves of tree t.
 func (e *encoder) tree(t int) {
 	nodes := e.f.Trees[t].Nodes
 	before := len(e.nodes)
-	for _, i := range e.order[t] {
+	for _, i := range e.order(t) {
 		n := &nodes[i]
 		if n.Test == Leaf {
 			e.leaves = append(e.leaves, n.Value)
-			e.covers = append(e.covers, n.Cover)
+			if e.f.Covers {
+				e.covers = append(e.covers, n.Cover)
+			}
 			continue
 		}
 		var test uint32
@@ -271,7 +300,9 @@ func (e *encoder) bytes() []byte {
 	for i := range e.sets {
 		h.SetItems += uint32(len(e.sets[i].items))
 	}
-	w.b, _ = binary.Append(make([]byte, 0, headerSize), binary.LittleEndian, h)
+	// Close enough for most: what is left out is the sets.
+	size := headerSize + 8*(len(f.Base)+len(e.nodes)+int(h.Cuts)+len(e.leaves)+len(e.covers)) + 8*len(f.Trees) + 4*f.Features + 512
+	w.b, _ = binary.Append(make([]byte, 0, size), binary.LittleEndian, h)
 
 	for _, b := range f.Base {
 		w.float(Float64, b)
