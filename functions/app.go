@@ -10,6 +10,7 @@ import (
 	"github.com/portico-ml/portico/functions/health"
 	"github.com/portico-ml/portico/functions/home"
 	"github.com/portico-ml/portico/shared/auth"
+	"github.com/portico-ml/portico/shared/catalog"
 	"github.com/portico-ml/portico/shared/config"
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/guard"
@@ -127,6 +128,11 @@ func (p *parts) open(a *app) {
 		}
 		p.store = &s.Store
 		p.accounts = []string{settings.BlobHost()}
+	}
+	if p.store != nil && p.ring != nil {
+		st := *p.store
+		st.Tables = catalog.Checked(st.Tables, p.ring)
+		p.store = &st
 	}
 }
 

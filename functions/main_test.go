@@ -245,6 +245,37 @@ func TestBadSettings(t *testing.T) {
 	}
 }
 
+// TestAnotherRing: a process whose ring is not the one that the store's keys
+// were made from does nothing, says which setting is wrong, and leaves the
+// store as it was.
+func TestAnotherRing(t *testing.T) {
+	env := environment(t)
+	ready := func(want int) {
+		t.Helper()
+		a, cfg := load(t, env)
+		h := a.handler(cfg)
+		do := func(method, path string) *httptest.ResponseRecorder {
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader("{}")))
+			return w
+		}
+		if w := do("GET", "/health/ready"); w.Code != want || (want != http.StatusOK) != strings.Contains(w.Body.String(), `"name":"PORTICO_MASTER_KEYS"`) {
+			t.Errorf("ready: %d %s, want %d", w.Code, w.Body, want)
+		}
+		id := strings.Repeat("1", 32)
+		w := do("GET", "/workspaces/"+id+"/services/"+id+"/swagger.json")
+		if named := strings.Contains(w.Body.String(), "PORTICO_MASTER_KEYS"); named != (want != http.StatusOK) {
+			t.Errorf("swagger: %d %s", w.Code, w.Body)
+		}
+	}
+	mine := env["PORTICO_MASTER_KEYS"]
+	ready(http.StatusOK)
+	env["PORTICO_MASTER_KEYS"] = "k1:" + base64.StdEncoding.EncodeToString([]byte("another one of thirty-two bytes.."))
+	ready(http.StatusServiceUnavailable)
+	env["PORTICO_MASTER_KEYS"] = mine
+	ready(http.StatusOK)
+}
+
 // TestReady: with good settings the probe opens the store and finds it well.
 func TestReady(t *testing.T) {
 	env := environment(t)

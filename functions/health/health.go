@@ -77,8 +77,12 @@ func (f *Function) ready(w http.ResponseWriter, r *http.Request) error {
 	ok := len(f.problems) == 0
 	if f.storage != nil {
 		rep.Storage = "ok"
-		if err := f.check(r.Context()); err != nil {
-			rep.Storage, ok = fault.KindOf(err).String(), false
+		switch e := fault.Of(f.check(r.Context())); {
+		case e == nil:
+		case e.Code == "ServiceUnavailable" && e.Target != "": // it is there, and a setting does not suit it
+			rep.Settings, ok = append(rep.Settings, setting{Name: e.Target, Reason: e.Msg}), false
+		default:
+			rep.Storage, ok = e.Kind.String(), false
 		}
 	}
 	if ok {

@@ -23,11 +23,15 @@ func TestScripts(t *testing.T) {
 	down := func(context.Context) error {
 		return fault.New(fault.Unavailable, "", "account secretname cannot be reached")
 	}
+	unsuited := func(context.Context) error {
+		return fault.New(fault.Unavailable, "ServiceUnavailable", "the setting PORTICO_MASTER_KEYS has another master key").At("PORTICO_MASTER_KEYS")
+	}
 	problems := []config.Problem{config.NewProblem("PORTICO_MASTER_KEYS", "hunter2", "the key of k1 is not base64")}
 	for script, f := range map[string]*Function{
 		"ready":   New(nil, fine, "portable"),
 		"storage": New(nil, down, "portable"),
 		"setting": New(problems, nil, "portable"),
+		"ring":    New(nil, unsuited, "portable"),
 	} {
 		t.Run(script, func(t *testing.T) {
 			webtest.TestHandler(t, "testdata/"+script+".txt", router(f))

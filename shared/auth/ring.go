@@ -236,5 +236,5 @@ func (r *Ring) Changed(entry string) error {
 	if e := r.find(entry); e != nil {
 		key = e.Key
 	}
-	return fault.New(fault.Unavailable, "ServiceUnavailable", "the setting %s has another master key under the name %q (fingerprint %s) than the one in use: put that one back, or give the new key a new name", r.setting, entry, fingerprint(key))
+	return fault.New(fault.Unavailable, "ServiceUnavailable", "the setting %s has another master key under the name %q (fingerprint %s) than the one in use: put that one back, or give the new key a new name", r.setting, entry, fingerprint(key)).At(r.setting)
 }

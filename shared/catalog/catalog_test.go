@@ -377,7 +377,7 @@ func TestCheckRing(t *testing.T) {
 	} {
 		r, err := auth.NewRing("PORTICO_TEST_RING", tt.keys...)
 		ok(t, err)
-		err = catalog.New(s.Tables, artifact.New(s.Blobs), r).CheckRing(t.Context())
+		err = catalog.CheckRing(t.Context(), s.Tables, r)
 		if tt.ok {
 			if err != nil {
 				t.Errorf("%s: %v", tt.name, err)
@@ -385,5 +385,50 @@ func TestCheckRing(t *testing.T) {
 			continue
 		}
 		want(t, err, fault.Unavailable, "ServiceUnavailable", `PORTICO_TEST_RING has another master key under the name "k1"`)
+	}
+}
+
+// Tables behind a ring that is not theirs answer nothing and change nothing;
+// behind their own they are held against it once.
+func TestChecked(t *testing.T) {
+	s := testStore(t)
+	ring := func(b byte) *auth.Ring {
+		r, err := auth.NewRing("PORTICO_TEST_RING", auth.MasterKey{Name: "k1", Key: bytes.Repeat([]byte{b, 200}, 32)})
+		ok(t, err)
+		return r
+	}
+	row := storage.Op{Kind: storage.Upsert, Row: "r", Props: storage.Props{"n": int64(1)}}
+	mine := catalog.Checked(s.Tables, ring(1))
+	_, err := mine.Apply(t.Context(), "things", "p", row)
+	ok(t, err)
+
+	other := catalog.Checked(s.Tables, ring(2))
+	refused := func(err error) {
+		t.Helper()
+		want(t, err, fault.Unavailable, "ServiceUnavailable", "PORTICO_TEST_RING has another master key")
+	}
+	_, err = other.Get(t.Context(), "things", "p", "r")
+	refused(err)
+	_, err = other.Apply(t.Context(), "things", "p", storage.Op{Kind: storage.Delete, Row: "r", IfMatch: storage.AnyETag})
+	refused(err)
+	n := 0
+	for _, err := range other.Query(t.Context(), "things", "p", storage.Range{}) {
+		refused(err)
+		n++
+	}
+	if n != 1 {
+		t.Errorf("a refused query yields %d times", n)
+	}
+
+	e, err := mine.Get(t.Context(), "things", "p", "r")
+	ok(t, err)
+	if e.Props.Int("n") != 1 {
+		t.Error("a refused call has changed something")
+	}
+	// Marks are read at first use alone.
+	_, err = s.Tables.Apply(t.Context(), "catalog", "ring", storage.Op{Kind: storage.Upsert, Row: "k1", Props: storage.Props{"mark": "another"}})
+	ok(t, err)
+	for _, err := range mine.Query(t.Context(), "things", "p", storage.Range{}) {
+		ok(t, err)
 	}
 }

@@ -237,8 +237,8 @@ func (ps *pointers) settleFor(old *snapshot, now time.Time, err error) (*Target,
 	if old != nil && now.Sub(old.at) <= ps.r.opt.MaxStale {
 		return old.target, nil
 	}
-	if err != nil && !fault.KindOf(err).Traits().Retry {
-		return nil, err
+	if err != nil && (!fault.KindOf(err).Traits().Retry || fault.HasCode(err, "ServiceUnavailable")) {
+		return nil, err // not storage's doing, or a setting that the answer has to name
 	}
 	f := fault.New(fault.Unavailable, "NoMoreResources", "the endpoint cannot be looked up: storage is not reachable").Because(err)
 	f.RetryAfter = time.Second
