@@ -116,8 +116,9 @@ type Manifest struct {
 	Pins []Pin `json:"pins,omitempty"`
 	// Parameters in the order the experiment declares them.
 	Parameters []Parameter `json:"parameters,omitempty"`
-	// Whole says that a module needs all rows together: RRS applies it to the
-	// rows of the request, BES runs the job whole.
+	// Whole says that the rows of a call cannot be scored apart: a module needs
+	// all of them together, or an output has nothing to do with them. RRS takes
+	// the rows of the request, BES runs the job whole.
 	Whole bool `json:"whole,omitempty"`
 	// BatchOnly says that an output is not a dataset: no RRS.
 	BatchOnly bool     `json:"batchOnly,omitempty"`
