@@ -309,7 +309,7 @@ func (c *Column) AppendFrom(d *Column, i int) {
 // miss equal levels of separate origin.
 func (c *Column) sameLevels(d *Column) bool {
 	a, b := c.Field.Levels, d.Field.Levels
-	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
+	return a != nil && b != nil && len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
 // AppendRange appends the cells of d from lo to hi (exclusive), as AppendFrom

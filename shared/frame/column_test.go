@@ -161,6 +161,25 @@ func TestAppendBetweenLevels(t *testing.T) {
 	}
 }
 
+// A column with no levels at all is categorical, one without levels is not.
+func TestAppendRange_noLevels(t *testing.T) {
+	plain, none := Field{Name: "s", Type: String}, Field{Name: "s", Type: String, Levels: []string{}}
+	for _, fields := range [][2]Field{{plain, none}, {none, plain}} {
+		src := column(t, fields[0], "", "x", "")
+		if fields[0].Levels != nil {
+			src = column(t, fields[0], "", "") // not a text outside the levels, which goes by its spelling
+		}
+		dst := column(t, fields[1], "a")
+		dst.AppendRange(src, 0, src.Len())
+		dst.AppendString([]byte("b"))
+		want := []string{"a", "-", "x", "-", "b"}
+		if fields[0].Levels != nil {
+			want = []string{"a", "-", "-", "b"}
+		}
+		same(t, dst, want...)
+	}
+}
+
 func TestFrameSlice(t *testing.T) {
 	f := &Frame{}
 	for _, k := range kinds {
