@@ -20,6 +20,10 @@ type Cut struct {
 	// learned, and Folded the nodes whose results became assets because no
 	// input reaches them. Whole are the whole-table nodes that stay.
 	Frozen, Folded, Whole []string
+	// Apart are the tables given out that no input reaches, though the service
+	// has inputs: they come once a call or job, not once a row, so its rows
+	// cannot be split either.
+	Apart []string
 	// BatchOnly says that an output is not a table.
 	BatchOnly bool
 }
@@ -51,6 +55,9 @@ func (g *Graph) Cut(palette *module.Palette) (*Cut, []Problem) {
 		if v.OutputID != "" || v.Mod != nil && v.Mod.Sink() {
 			c.keep(i)
 		}
+		if v.OutputID != "" && len(g.Inputs) > 0 && !c.fed[i] {
+			c.Apart = append(c.Apart, v.OutputID)
+		}
 	}
 	for _, in := range g.Inputs {
 		if len(c.problems) == 0 && c.Doc.Nodes[g.Nodes[in.Node].ID] == nil {
@@ -64,6 +71,7 @@ func (g *Graph) Cut(palette *module.Palette) (*Cut, []Problem) {
 	slices.Sort(c.Frozen)
 	slices.Sort(c.Folded)
 	slices.Sort(c.Whole)
+	slices.Sort(c.Apart)
 	if len(c.problems) > 0 {
 		return nil, c.problems
 	}
@@ -77,10 +85,11 @@ type cutting struct {
 	tapped   map[Ref]int // input port -> Web Service Input vertex
 	linked   map[string]string
 	moving   []bool // the vertex can give another result in another call
+	fed      []bool // a Web Service Input reaches the vertex
 	problems []Problem
 }
 
-// live finds the vertices whose results depend on the call.
+// live finds the vertices whose results depend on the call, and on its rows.
 func (c *cutting) live() {
 	c.tapped = make(map[Ref]int)
 	for _, in := range c.g.Inputs {
@@ -94,19 +103,27 @@ func (c *cutting) live() {
 			c.linked[l.NodeID] = p.Name
 		}
 	}
-	c.moving = make([]bool, len(c.g.Nodes))
+	c.moving, c.fed = make([]bool, len(c.g.Nodes)), make([]bool, len(c.g.Nodes))
 	for i := range c.g.Nodes {
 		v := &c.g.Nodes[i]
 		c.moving[i] = v.InputID != "" || v.Mod != nil && (v.Mod.Outside || c.linked[v.ID] != "")
+		c.fed[i] = v.InputID != ""
 		for k := range v.In {
-			if src := c.source(i, k); src.Node >= 0 && c.moving[src.Node] {
-				c.moving[i] = true
-			}
 			if _, ok := c.tapped[Ref{i, k}]; ok {
-				c.moving[i] = true
+				c.moving[i], c.fed[i] = true, true
+			} else if src := v.In[k]; src != None {
+				c.moving[i] = c.moving[i] || c.moving[src.Node]
+				c.fed[i] = c.fed[i] || c.fed[src.Node] && !c.frozen(src)
 			}
 		}
 	}
+}
+
+// frozen reports that r is what a fitted node learned: in a deployment, that
+// of its run.
+func (c *cutting) frozen(r Ref) bool {
+	mod := c.g.Nodes[r.Node].Mod
+	return mod != nil && mod.Nature == module.Fitted && c.g.Output(r).Kind == service.Transformation
 }
 
 // source is where an input port's values come from in the deployment.
@@ -170,7 +187,7 @@ func (c *cutting) connect(src Ref, target, port string) {
 		}
 	case v.Mod == nil: // a Web Service Input
 		c.keep(src.Node)
-	case c.moving[src.Node] && (kind != service.Transformation || v.Mod.Nature != module.Fitted):
+	case c.moving[src.Node] && !c.frozen(src):
 		c.keep(src.Node)
 		if len(v.Mod.Outputs) > 1 {
 			e.SourcePort = c.outputID(src)

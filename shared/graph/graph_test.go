@@ -252,8 +252,8 @@ func nodes(d *graph.Document) string {
 func TestCut(t *testing.T) {
 	t.Run("the input takes the sample's place", func(t *testing.T) {
 		c := cut(t, sample(t, "churn"))
-		if got := nodes(c.Doc); got != "input=input1 model=model output=output1 score=Score Model" {
-			t.Errorf("kept %s", got)
+		if got := nodes(c.Doc); got != "input=input1 model=model output=output1 score=Score Model" || len(c.Apart) > 0 {
+			t.Errorf("kept %s, apart %v", got, c.Apart)
 		}
 		if len(c.Doc.Assets) != 1 || c.Assets["model"].AssetID != "model" || c.Doc.Assets["model"].Name != "" {
 			t.Errorf("assets %+v of %+v", c.Assets, c.Doc.Assets)
@@ -286,11 +286,21 @@ func TestCut(t *testing.T) {
 		if !slices.Equal(slices.Compact(c.Folded), []string{"f"}) || len(c.Frozen) != 0 {
 			t.Errorf("folded %v, frozen %v", c.Folded, c.Frozen)
 		}
+		if !slices.Equal(c.Apart, []string{"p"}) {
+			t.Errorf("outputs apart from the rows: %v, want p", c.Apart)
+		}
+	})
+	t.Run("what a fitted node learned is no row", func(t *testing.T) {
+		c := cut(t, doc(map[string]string{"d": `"assetId":"d"`, "x": clean, "y": `"module":"Apply Transformation"`, "e": enter, "i": input, "o": output, "p": `"outputId":"p"`}, data,
+			"d -> x", "i -> x", "x:Cleaned dataset -> o", "x:Cleaning transformation -> y:Transformation", "e -> y:Dataset", "y -> p"))
+		if !slices.Equal(c.Apart, []string{"p"}) {
+			t.Errorf("outputs apart from the rows: %v, want p", c.Apart)
+		}
 	})
 	t.Run("a graph parameter keeps its node", func(t *testing.T) {
 		c := cut(t, doc(map[string]string{"e": enter, "x": math, "o": output}, ","+rate, "e -> x", "x -> o"))
-		if got := nodes(c.Doc); got != "e.0=e.0 o=output1 x=Apply Math Operation" {
-			t.Errorf("kept %s", got)
+		if got := nodes(c.Doc); got != "e.0=e.0 o=output1 x=Apply Math Operation" || len(c.Apart) > 0 {
+			t.Errorf("kept %s, apart %v", got, c.Apart)
 		}
 		if p := c.Doc.Nodes["x"].Parameters; p["Constant operation argument"] != "" || p["Output mode"] != "Inplace" || len(c.Doc.Params) != 1 {
 			t.Errorf("parameters %v, graph parameters %+v", p, c.Doc.Params)

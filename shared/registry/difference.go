@@ -79,7 +79,7 @@ func Compare(old, now *service.Manifest) Difference {
 		d.add("service", now.BatchOnly, "%s", pick(now.BatchOnly, "answers batch jobs only", "answers single calls too"))
 	}
 	if old.Whole != now.Whole {
-		d.add("service", false, "%s", pick(now.Whole, "a module needs all rows of a request or job together", "rows are scored each by itself"))
+		d.add("service", false, "%s", pick(now.Whole, "all rows of a request or job are scored together", "rows are scored each by itself"))
 	}
 	d.Verdict = Same
 	for _, c := range d.Changes {

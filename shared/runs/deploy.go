@@ -134,7 +134,7 @@ func (b *builder) build(ctx context.Context) error {
 		return err
 	}
 	b.cut = cut
-	b.m = service.Manifest{Format: scoring.ManifestFormat, Graph: cut.Doc.Canonical(), Whole: len(cut.Whole) > 0, BatchOnly: cut.BatchOnly}
+	b.m = service.Manifest{Format: scoring.ManifestFormat, Graph: cut.Doc.Canonical(), Whole: len(cut.Whole)+len(cut.Apart) > 0, BatchOnly: cut.BatchOnly}
 	for _, step := range []func(context.Context) error{b.assets, b.ports, b.pins, b.settle, b.samples} {
 		if err := step(ctx); err != nil {
 			return err
@@ -367,6 +367,9 @@ func (b *builder) warn() {
 	}
 	for _, id := range b.cut.Whole {
 		say("node %s needs all rows together: a call applies it to the rows of its request, a batch runs whole", name(id))
+	}
+	for _, out := range b.cut.Apart {
+		say("web service output %q does not depend on the service's inputs: a call gives it once, a batch runs whole", out)
 	}
 	for _, m := range b.out.Models {
 		if m.Newer > 0 {

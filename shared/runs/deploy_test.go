@@ -78,6 +78,32 @@ func TestFrozen(t *testing.T) {
 	}
 }
 
+// TestApart publishes a table that has nothing to do with the rows: a call of
+// many blocks gives it once, and no batch may split it.
+func TestApart(t *testing.T) {
+	b, _ := smallBench(t)
+	doc := strings.NewReplacer(`"o":{"outputId":"output1"}`, `"o":{"outputId":"output1"},"e":{"module":"Enter Data Manually","parameters":{"Data":"k\n7\n8"}},"p":{"outputId":"rates"}`,
+		`{"sourceNodeId":"twice","targetNodeId":"o"}`, `{"sourceNodeId":"twice","targetNodeId":"o"},{"sourceNodeId":"e","targetNodeId":"p"}`).Replace(small)
+	id := b.experiment("apart", []byte(doc))
+	finished(t, b.run(id))
+	made := b.deployable(id)
+	contains(t, made.Warnings, `web service output "rates" does not depend on the service's inputs`)
+	d := b.load(made)
+	if !d.Whole() {
+		t.Error("a batch would give the table once a chunk")
+	}
+	s := d.Session()
+	const n = 3 * scoring.BlockRows
+	for range n {
+		s.Inputs[0].Cols[0].AppendInt(1)
+		s.Inputs[0].Cols[1].AppendString([]byte("x"))
+	}
+	out, err := s.Score(t.Context())
+	if err != nil || out[0].Rows() != n || out[1].Rows() != 2 {
+		t.Errorf("%d and %d rows, want %d and 2; %v", out[0].Rows(), out[1].Rows(), n, err)
+	}
+}
+
 func TestDoctorFindsAnotherAnswer(t *testing.T) {
 	b, id := smallBench(t)
 	finished(t, b.run(id))
