@@ -17,7 +17,8 @@ import (
 // TestConformance runs ONNX's own node tests. A case is covered where the
 // executor has all its operators; every covered case must pass. Each is run on every data set it comes with.
 func TestConformance(t *testing.T) {
-	files, all := conformance(t)
+	files := unpack(t, "testdata/conformance.tar.gz")
+	all := strings.Count(string(files["cases.txt"]), "\n")
 	passed, covered := 0, 0
 	var missing []string
 	for _, name := range cases(files) {
@@ -31,7 +32,7 @@ func TestConformance(t *testing.T) {
 			continue
 		}
 		if why, ok := refused[name]; ok {
-			if err := runCase(files, name, g); err == nil || !strings.Contains(err.Error(), why) {
+			if err := runCase(files, name, g, 1e-3); err == nil || !strings.Contains(err.Error(), why) {
 				t.Errorf("%s: got %v, want a refusal with %q", name, err, why)
 			}
 			missing = append(missing, name+": "+why)
@@ -39,7 +40,7 @@ func TestConformance(t *testing.T) {
 		}
 		covered++
 		t.Run(name, func(t *testing.T) {
-			if err := runCase(files, name, g); err != nil {
+			if err := runCase(files, name, g, 1e-3); err != nil {
 				t.Fatal(err)
 			}
 			passed++
@@ -76,7 +77,7 @@ func unknownOperator(g *graph) string {
 	return ""
 }
 
-func runCase(files map[string][]byte, name string, g *graph) error {
+func runCase(files map[string][]byte, name string, g *graph, tolerance float64) error {
 	var outputs []string
 	for _, o := range g.outputs {
 		outputs = append(outputs, o.name)
@@ -104,7 +105,7 @@ func runCase(files map[string][]byte, name string, g *graph) error {
 				if err != nil {
 					return fmt.Errorf("output %d: %w", i, err)
 				}
-				if err := sameTensor(r.output(i), want); err != nil {
+				if err := sameTensor(r.output(i), want, tolerance); err != nil {
 					return fmt.Errorf("output %d: %w", i, err)
 				}
 			}
@@ -116,8 +117,8 @@ func runCase(files map[string][]byte, name string, g *graph) error {
 	return nil
 }
 
-// sameTensor compares as ONNX's own runner does: 1e-3 relative, 1e-7 absolute.
-func sameTensor(got, want *tensor) error {
+// sameTensor compares; tolerance is relative to max(1,|want|).
+func sameTensor(got, want *tensor, tolerance float64) error {
 	if got.typ != want.typ || !slices.Equal(got.shape, want.shape) {
 		return fmt.Errorf("%s of shape %v, want %s of shape %v", got.typ, got.shape, want.typ, want.shape)
 	}
@@ -132,17 +133,38 @@ func sameTensor(got, want *tensor) error {
 		if a == b || a != a && b != b {
 			continue
 		}
-		if d := math.Abs(a - b); !(d <= 1e-7+1e-3*math.Abs(b)) || want.typ != Float && want.typ != Double {
+		if d := math.Abs(a - b); !(d <= tolerance*max(1, math.Abs(b))) || want.typ != Float && want.typ != Double {
 			return fmt.Errorf("element %d is %v, want %v", i, a, b)
 		}
 	}
 	return nil
 }
 
-// conformance unpacks the node tests, and says how many ONNX has.
-func conformance(t testing.TB) (files map[string][]byte, all int) {
+// TestAgainstRuntime runs every operator of ai.onnx.ml, in the forms that its
+// attributes give it, against what ONNX Runtime answered.
+func TestAgainstRuntime(t *testing.T) {
+	files := unpack(t, "testdata/ml.tar.gz")
+	names := cases(files)
+	if len(names) < 190 {
+		t.Errorf("%d cases", len(names))
+	}
+	for _, name := range names {
+		t.Run(name, func(t *testing.T) {
+			g, err := parse(files[name+"/model.onnx"])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := runCase(files, name, g, 1e-6); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+// unpack reads a .tar.gz.
+func unpack(t testing.TB, path string) map[string][]byte {
 	t.Helper()
-	f, err := os.Open("testdata/conformance.tar.gz")
+	f, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +173,7 @@ func conformance(t testing.TB) (files map[string][]byte, all int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files = map[string][]byte{}
+	files := map[string][]byte{}
 	for r := tar.NewReader(z); ; {
 		h, err := r.Next()
 		if err == io.EOF {
@@ -164,7 +186,7 @@ func conformance(t testing.TB) (files map[string][]byte, all int) {
 			t.Fatal(err)
 		}
 	}
-	return files, strings.Count(string(files["cases.txt"]), "\n")
+	return files
 }
 
 func cases(files map[string][]byte) []string {

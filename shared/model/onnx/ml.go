@@ -96,7 +96,8 @@ func b2f[T number](b bool) T {
 	return 0
 }
 
-// lookUp maps keys to values, and others to a default. NaN is a key like any.
+// lookUp maps keys to values, and others to a default. Of two values of a key
+// the first counts. A NaN in the input is a key like any where the keys have one.
 func lookUp[K, V element](keys []K, values []V, otherwise V) (kernel, error) {
 	if len(keys) != len(values) {
 		return nil, refuse("%d keys and %d values", len(keys), len(values))
@@ -157,6 +158,9 @@ func buildLabelEncoder(d *decl) (op, error) {
 	if key == nil || value == nil {
 		return nil, refuse("its keys or values are no tensors")
 	}
+	if d.opset < 4 && key.typ == Float && key.len() == value.len() { // NaN became a key in version 4
+		key, value = withoutNaN(key, value)
+	}
 	defaults := tensor{
 		typ: value.typ, s: []string{d.word("default_string", "_Unused")}, i64: []int64{d.int("default_int64", -1)},
 		f32: []float32{d.float("default_float", float32(math.Copysign(0, -1)))}, f64: []float64{0},
@@ -172,6 +176,26 @@ func buildLabelEncoder(d *decl) (op, error) {
 		return nil, err
 	}
 	return always(k), nil
+}
+
+// withoutNaN drops the keys that are NaN, and their values.
+func withoutNaN(key, value *tensor) (keys, values *tensor) {
+	keys, values = &tensor{typ: Float}, &tensor{typ: value.typ}
+	for i, v := range key.f32 {
+		if v != v {
+			continue
+		}
+		keys.f32 = append(keys.f32, v)
+		switch value.typ {
+		case String:
+			values.s = append(values.s, value.s[i])
+		case Int64:
+			values.i64 = append(values.i64, value.i64[i])
+		case Float:
+			values.f32 = append(values.f32, value.f32[i])
+		}
+	}
+	return keys, values
 }
 
 func encodeBy(key, value, otherwise *tensor) (kernel, error) {
@@ -506,15 +530,13 @@ func (t transform) apply(s []float64) {
 
 // probit is ONNX Runtime's approximation, in its precision.
 func probit(p float64) float64 {
-	x := float32(2*p - 1)
-	sign := float32(1)
-	if x < 0 {
-		sign = -1
-	}
+	var pi, a, one float32 = math.Pi, 0.147, 1 // variables, for constants are exact
+	x := 2*float32(p) - 1
 	l := float32(stablemath.Log(float64((1 - x) * (1 + x))))
-	v := float32(2/(3.14159*0.147)) + float32(0.5*l)
-	w := float32(1/0.147) * l
-	return float64(float32(1.41421356) * sign * float32(math.Sqrt(float64(-v+float32(math.Sqrt(float64(float32(v*v)-w)))))))
+	v := 2/float32(pi*a) + float32(0.5*l)
+	w := float32(one/a) * l
+	root := math.Sqrt(float64(float32(math.Sqrt(float64(float32(v*v)-w))) - v))
+	return float64(float32(math.Copysign(1, float64(x))) * float32(1.41421356) * float32(root))
 }
 
 // labels are the classes of a classifier.

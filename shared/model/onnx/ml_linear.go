@@ -138,7 +138,7 @@ func second(s []float64, post transform, probability bool) []float64 {
 	switch {
 	case post == "PROBIT":
 		s[0], s[1] = probit(v), 0
-	case post == "LOGISTIC" && !probability:
+	case post == "LOGISTIC":
 		s[0], s[1] = stablemath.Sigmoid(-v), stablemath.Sigmoid(v)
 	case probability:
 		s[0], s[1] = 1-v, v

@@ -562,7 +562,7 @@ func buildTreeClassifier(d *decl) (op, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(base) > n || n > 2 && len(base) != 0 && len(base) != n || n < 2 {
+	if len(base) != 0 && len(base) != n && n > 2 || n < 2 {
 		return nil, refuse("%d base values for %d classes", len(base), n)
 	}
 	// How two classes are answered depends on which have weights at all, and
@@ -579,7 +579,13 @@ func buildTreeClassifier(d *decl) (op, error) {
 			}
 		}
 	}
-	binary := n == 2 && has[0] != has[1]
+	limit := 0.0
+	if positive && has[0] != has[1] {
+		limit = 0.5
+	}
+	if n == 2 && len(base) > 1 || has[1] && len(base) > 0 {
+		return nil, refuse("%d base values for two classes, on which ONNX and ONNX Runtime disagree", len(base))
+	}
 	engine, err := newTreeEngine(m, "SUM")
 	if err != nil {
 		return nil, err
@@ -603,33 +609,21 @@ func buildTreeClassifier(d *decl) (op, error) {
 			}
 			wide := x.typ == Double
 			return run.score(x, func(r int, s []float64) {
-				if n > 2 || !binary {
+				switch {
+				case n > 2:
 					for k, b := range base {
 						s[k] = single(s[k]+b, wide)
 					}
-					k := best(s)
-					if n == 2 { // ONNX Runtime looks at the second class alone
-						k = int(b2f[int32](s[1] > 0))
-						if has[0] && has[1] && positive {
-							k = best(s)
-						}
-					}
-					classes.set(c, r, k)
+					classes.set(c, r, best(s))
 					post.apply(s)
-				} else {
-					v := s[0]
-					if has[1] {
-						v = s[1]
-					}
+				case has[1]: // the second class decides alone
+					classes.set(c, r, int(b2f[int32](s[1] > limit)))
+					post.apply(s)
+				default: // weights of the first class are the second's score
 					if len(base) > 0 {
-						v = single(v+base[len(base)-1], wide)
+						s[0] = single(s[0]+base[0], wide)
 					}
-					limit := 0.0
-					if positive {
-						limit = 0.5
-					}
-					classes.set(c, r, int(b2f[int32](v > limit)))
-					s[0] = v
+					classes.set(c, r, int(b2f[int32](s[0] > limit)))
 					second(s, post, positive)
 				}
 				if scores != nil {
@@ -650,6 +644,9 @@ func buildTreeEnsemble(d *decl) (op, error) {
 	targets := int(d.int("n_targets", 0))
 	if how < 0 || how > 3 || post < 0 || post > 4 {
 		return nil, refuse("aggregate_function %d, post_transform %d", how, post)
+	}
+	if post == 1 || post == 2 {
+		return nil, refuse("post_transform %d, of which ONNX and ONNX Runtime disagree whether it is softmax or logistic", post)
 	}
 	d.attr("nodes_hitrates")
 	splits, modes, weights := d.tensor("nodes_splits"), d.tensor("nodes_modes"), d.tensor("leaf_weights")
