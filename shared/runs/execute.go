@@ -151,6 +151,11 @@ func (x *executor) beat(ctx context.Context, stop context.CancelCauseFunc) {
 func (x *executor) step(ctx context.Context, nodes ...*Node) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	return x.write(ctx, nodes...)
+}
+
+// write is step for who holds mu.
+func (x *executor) write(ctx context.Context, nodes ...*Node) error {
 	err := x.r.write(ctx, x.run, nodes...)
 	if fault.HasCode(err, storage.CodeCondition) || fault.Is(err, fault.NotFound) {
 		return errLost
@@ -158,12 +163,18 @@ func (x *executor) step(ctx context.Context, nodes ...*Node) error {
 	return err
 }
 
-// end ends the run.
+// end ends the run. Until that is written the run goes on, or a beat would
+// end it without its nodes.
 func (x *executor) end(ctx context.Context, s State, f *Failure, nodes ...*Node) error {
 	x.mu.Lock()
+	before := x.run.State
 	x.run.State, x.run.Error, x.run.Ended = s, f, now()
+	err := x.write(ctx, nodes...)
+	if err != nil {
+		x.run.State, x.run.Error, x.run.Ended = before, nil, time.Time{}
+	}
 	x.mu.Unlock()
-	if err := x.step(ctx, nodes...); err != nil {
+	if err != nil {
 		return err
 	}
 	return x.r.deactivate(ctx, x.run)

@@ -414,6 +414,43 @@ func TestRescue(t *testing.T) {
 	}
 }
 
+// TestStartDiesAtEveryStep ends Start before each of its writes: a run that is
+// executed after all is listed too, or nobody would find it.
+func TestStartDiesAtEveryStep(t *testing.T) {
+	for at := 1; ; at++ {
+		b, id := smallBench(t)
+		m := &meddle{Tables: b.store.Tables}
+		hit := false
+		m.do = func(n int) error {
+			if hit = n >= at; hit {
+				return fault.New(fault.Unavailable, "", "storage is away")
+			}
+			return nil
+		}
+		b.store.Tables = m
+		b.runs = b.newRuns(runs.Limits{Stuck: time.Nanosecond})
+		if _, err := b.runs.Start(t.Context(), b.ws, id, "ada"); hit != (err != nil) {
+			t.Fatalf("away at write %d: %v", at, err)
+		}
+		m.do = nil
+		sent, err := b.runs.Rescue(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.drain()
+		list, err := b.runs.List(t.Context(), b.ws, id, 10)
+		if err != nil || len(list) != sent {
+			t.Errorf("away at write %d: %d runs are executed, %d listed; %v", at, sent, len(list), err)
+		}
+		for _, run := range list {
+			finished(t, b.get(run.ID))
+		}
+		if !hit {
+			return
+		}
+	}
+}
+
 func TestGiveUp(t *testing.T) {
 	b, id := smallBench(t)
 	run, err := b.runs.Start(t.Context(), b.ws, id, "ada")

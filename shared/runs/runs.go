@@ -260,14 +260,15 @@ func (r *Runs) Start(ctx context.Context, ws, experimentID, by string) (*Run, er
 	if run.doc, err = r.artifacts.Put(ctx, ws, x.Doc); err != nil {
 		return nil, err
 	}
-	// The active row comes first: sweep drops it where no run follows.
+	// The rows that lead to the run come first: sweep drops the active one, and
+	// List passes over the other, where no run follows.
 	if err := r.activate(ctx, run); err != nil {
 		return nil, err
 	}
-	if _, err := r.tables.Apply(ctx, table, runPartition(run), storage.Op{Kind: storage.Insert, Row: runRow, Props: run.props()}); err != nil {
+	if _, err := r.tables.Apply(ctx, table, ws+"."+x.ID, storage.Op{Kind: storage.Insert, Row: indexRow(run), Props: storage.Props{"run": run.ID}}); err != nil {
 		return nil, err
 	}
-	if _, err := r.tables.Apply(ctx, table, ws+"."+x.ID, storage.Op{Kind: storage.Insert, Row: indexRow(run), Props: storage.Props{"run": run.ID}}); err != nil {
+	if _, err := r.tables.Apply(ctx, table, runPartition(run), storage.Op{Kind: storage.Insert, Row: runRow, Props: run.props()}); err != nil {
 		return nil, err
 	}
 	return run, event.Send(ctx, r.queues, Queue, Message{ws, run.ID}, 0)
