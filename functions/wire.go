@@ -24,6 +24,7 @@ import (
 	"github.com/portico-ml/portico/shared/catalog"
 	"github.com/portico-ml/portico/shared/config"
 	"github.com/portico-ml/portico/shared/connect/blob"
+	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/host/azfunc"
 	"github.com/portico-ml/portico/shared/host/event"
 	"github.com/portico-ml/portico/shared/registry"
@@ -58,6 +59,7 @@ func (a *app) wire(p *parts) {
 		},
 		Sealer: p.ring,
 		Blobs:  files,
+		Scored: a.jobScored,
 		Ended:  a.jobEnded,
 		Limits: batch.Limits{
 			Window:      cfg.JobWindow,
@@ -120,6 +122,18 @@ func (p *parts) own() func(context.Context, *url.URL, bool) (storage.Blobs, stri
 	}
 	return func(ctx context.Context, address *url.URL, write bool) (storage.Blobs, string, bool, error) {
 		return p.links.Own(ctx, *p.store, address, write)
+	}
+}
+
+// jobScored takes a job that scored for a proof that its deployment works; a
+// service may be for batches alone. Where every row was refused it proves
+// nothing, as an RRS call that failed.
+func (a *app) jobScored(ctx context.Context, s batch.Summary) {
+	if s.Bad > 0 && s.Bad == s.Rows {
+		return
+	}
+	if err := a.registry.EvidenceOfJob(ctx, s.Workspace, s.Endpoint, s.Digest); err != nil && !fault.Is(err, fault.NotFound) {
+		a.telemetry.Log.WarnContext(ctx, "a job is not recorded as evidence", "endpoint", s.Endpoint, "error", err)
 	}
 }
 

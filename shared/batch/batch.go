@@ -105,6 +105,9 @@ type Config struct {
 	Sealer     Sealer
 	// Blobs opens the blobs that callers name.
 	Blobs *blob.Connector
+	// Scored, where set, is told of each job whose output is delivered, before
+	// its status says so: once, or again where the step is.
+	Scored func(context.Context, Summary)
 	// Ended, where set, is told of each job that finished or failed: once, or
 	// not at all where the process died over it.
 	Ended  func(Summary)

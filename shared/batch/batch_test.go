@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/storage"
 )
@@ -58,6 +60,8 @@ func TestJob(t *testing.T) {
 	}
 	if want := (Summary{Workspace: ws, Service: "44444444444444444444444444444444", Endpoint: endpoint, Digest: digest, Rows: 3, MissingCells: 1}); r.usage.calls != 1 || r.usage.last != want {
 		t.Errorf("counted %d times, %+v, want %+v", r.usage.calls, r.usage.last, want)
+	} else if d := cmp.Diff([]Summary{want}, r.usage.scored); d != "" {
+		t.Errorf("told that it scored, before it ended:\n%s", d)
 	}
 	r.noSecret()
 	if n := len(r.index()); n != 0 {

@@ -135,6 +135,9 @@ func (b *Batch) finish(ctx context.Context, j *job) error {
 	if err != nil {
 		return err
 	}
+	if b.Scored != nil {
+		b.Scored(ctx, j.summary())
+	}
 	done, moved, err := b.change(ctx, j.ID, func(j *job) bool {
 		if j.State != Committing {
 			return false
@@ -239,12 +242,15 @@ func (b *Batch) refuse(ctx context.Context, id string, cause error) error {
 
 // count tells of a job's end.
 func (b *Batch) count(j *job) {
-	if b.Ended == nil {
-		return
+	if b.Ended != nil {
+		b.Ended(j.summary())
 	}
+}
+
+func (j *job) summary() Summary {
 	s := Summary{Workspace: j.Workspace, Service: j.Service, Endpoint: j.Endpoint, Digest: j.Digest, Failed: j.State == Failed}
 	if t := j.Totals; t != nil {
 		s.Rows, s.Bad, s.MissingCells, s.UnknownLevels = t.RowsIn, t.Bad, t.Missing, t.Unknown
 	}
-	b.Ended(s)
+	return s
 }

@@ -158,11 +158,21 @@ type rig struct {
 	current inFlight // what deliverHeld works on
 }
 
-// usage counts the ends of jobs.
+// usage counts the ends of jobs, and those of which it was told that they scored
+// before it was told that they ended.
 type usage struct {
-	mu    sync.Mutex
-	calls int
-	last  Summary
+	mu     sync.Mutex
+	calls  int
+	last   Summary
+	scored []Summary
+}
+
+func (u *usage) note(_ context.Context, s Summary) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.calls == 0 {
+		u.scored = append(u.scored, s)
+	}
 }
 
 func (u *usage) count(s Summary) {
@@ -237,6 +247,7 @@ func (r *rig) restart() {
 			}
 			return r.caller.Blobs, strings.TrimPrefix(u.Path, "/c/"), true, nil
 		}}),
+		Scored: r.usage.note,
 		Ended:  r.usage.count,
 		Limits: r.limits,
 		Log:    slog.New(slog.NewTextHandler(&lockedWriter{w: &r.log}, nil)),

@@ -160,7 +160,7 @@ var settings = []Setting{
 	},
 	{
 		Name: "PORTICO_REQUIRE_EVIDENCE", Unit: "true or false", Default: "true", Example: "true",
-		Meaning: "A promotion needs a successful staging call on the very deployment.",
+		Meaning: "A promotion needs a successful call or job on staging with the very deployment.",
 		set:     boolean(func(c *Config) *bool { return &c.RequireEvidence }),
 	},
 	{

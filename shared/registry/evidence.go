@@ -48,6 +48,18 @@ func (r *Registry) Evidence(ctx context.Context, t *Target) error {
 	return nil
 }
 
+// EvidenceOfJob is Evidence of a job of endpoint, which scored with the
+// deployment it was pinned to, whatever the endpoint serves by now.
+func (r *Registry) EvidenceOfJob(ctx context.Context, ws, endpoint, digest string) error {
+	t, err := r.Resolve(ctx, ws, endpoint)
+	if err != nil {
+		return err
+	}
+	e := t.Endpoint
+	e.Digest = digest
+	return r.Evidence(ctx, &Target{Endpoint: e})
+}
+
 // evidenceDays is how far back calls on staging are counted.
 const evidenceDays = 7
 
@@ -72,7 +84,7 @@ func (r *Registry) evidenceOf(ctx context.Context, staging *endpointState, diges
 	}
 	for _, d := range days {
 		if d.Digest == digest {
-			ev.Calls += d.Calls - d.Errors
+			ev.Calls += d.Calls - d.Errors + d.Jobs - d.JobErrors
 		}
 	}
 	ev.Calls = max(ev.Calls, 1)

@@ -119,7 +119,7 @@ func (a *act) file(ctx context.Context, q Request, staging, production *endpoint
 }
 
 func untested(staging *endpointState, digest string) error {
-	return fault.New(fault.Conflict, CodeUntested, "deployment %s was not called on staging yet: call endpoint %s once, then ask again", digest, staging.ID)
+	return fault.New(fault.Conflict, CodeUntested, "deployment %s was not called on staging yet: call endpoint %s once, or run a job on it, then ask again", digest, staging.ID)
 }
 
 // Decision is a deployer's, or the withdrawal of the author.

@@ -461,3 +461,39 @@ func TestActIDsFall(t *testing.T) {
 		t.Fatalf("%s then %s", a, b)
 	}
 }
+
+// A job on staging is evidence for the deployment it was pinned to, and for no
+// other; a job elsewhere is none.
+func TestEvidenceOfJob(t *testing.T) {
+	r := newRegistry(t, openStore(t), Options{})
+	first := mustPublish(t, r, "one")
+	second := mustPublish(t, r, "two") // while the job runs
+	ask := func() error {
+		_, err := r.RequestPromotion(t.Context(), testWS, second.Service.ID, author, Request{Digest: second.Digest})
+		return err
+	}
+	for _, job := range []struct{ endpoint, digest string }{{second.Staging.ID, first.Digest}, {second.Default.ID, second.Digest}} {
+		if err := r.EvidenceOfJob(t.Context(), testWS, job.endpoint, job.digest); err != nil {
+			t.Fatal(err)
+		}
+		if err := ask(); !fault.HasCode(err, CodeUntested) {
+			t.Fatalf("a job of %v let a promotion through: %v", job, err)
+		}
+	}
+	if err := r.EvidenceOfJob(t.Context(), testWS, second.Staging.ID, second.Digest); err != nil {
+		t.Fatal(err)
+	}
+	r.Count(&Target{Endpoint: second.Staging}, Call{Batch: true})
+	r.Count(&Target{Endpoint: second.Staging}, Call{Batch: true, Failed: true})
+	r.Count(&Target{Endpoint: second.Staging}, Call{Batch: true})
+	if err := r.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p, err := r.RequestPromotion(t.Context(), testWS, second.Service.ID, author, Request{Digest: second.Digest})
+	if err != nil || p.Evidence.First == nil || p.Evidence.Calls != 2 {
+		t.Errorf("%+v, %v", p, err)
+	}
+	if err := r.EvidenceOfJob(t.Context(), testWS, service.NewID(), second.Digest); !fault.Is(err, fault.NotFound) {
+		t.Errorf("a job of an endpoint that is gone: %v", err)
+	}
+}

@@ -229,7 +229,7 @@ const (
 // Evidence is what is known of calls on staging with a deployment.
 type Evidence struct {
 	First *time.Time `json:"firstCallAt,omitempty"` // first successful call; nil = none
-	Calls int64      `json:"calls"`                 // about how many, RRS calls of the last days
+	Calls int64      `json:"calls"`                 // about how many of the last days: RRS calls and jobs
 }
 
 // Move is one entry of an endpoint's history.
