@@ -14,7 +14,7 @@ type program struct {
 	inputs  []int     // values
 	outputs []int
 	steps   []step
-	nodes   []*node // that the outputs need, in an order that can run
+	nodes   []*node // of a compiler that only orders them
 	budget  budget
 }
 
@@ -53,29 +53,47 @@ const (
 
 // compiler numbers values and collects steps.
 type compiler struct {
-	g      *graph
-	values map[string]int
-	p      *program
-	makers map[string]int // node that makes a value
-	state  []uint8        // of nodes: 0 untouched, 1 being visited, 2 done
-	folded budget         // what constants fill
+	g       *graph
+	values  map[string]int
+	p       *program
+	makers  map[string]int // node that makes a value
+	state   []uint8        // of nodes: 0 untouched, 1 being visited, 2 done
+	scratch scratch        // of constants: its budget is what they may still fill
+	order   bool           // only the order of the nodes is wanted
 }
 
 // compile makes a program that computes the given outputs, and leaves out
 // what they do not need. allowance bounds what one row's run may fill, in
 // elements.
 func compile(g *graph, outputs []string, allowance int) (*program, error) {
+	c := &compiler{g: g, p: &program{budget: budget(allowance)}}
+	c.scratch.left = c.p.budget // constants have one row's allowance together
 	if err := checkOpsets(g); err != nil {
 		return nil, err
 	}
-	c := &compiler{g: g, values: map[string]int{}, p: &program{budget: budget(allowance)}, makers: map[string]int{}, state: make([]uint8, len(g.nodes))}
+	return c.p, c.compile(outputs)
+}
+
+// needed returns the nodes that make a value, in an order that can run. It
+// does not look into them.
+func needed(g *graph, output string) ([]*node, error) {
+	c := &compiler{g: g, p: new(program), order: true}
+	err := c.compile([]string{output})
+	return c.p.nodes, err
+}
+
+func (c *compiler) compile(outputs []string) error {
+	g := c.g
+	values := len(g.initializers) + len(g.inputs) + len(g.nodes)
+	c.values, c.makers, c.state = make(map[string]int, values), make(map[string]int, len(g.nodes)), make([]uint8, len(g.nodes))
+	c.p.consts = make([]*tensor, 0, values)
 	for i := range g.initializers {
 		init := &g.initializers[i]
-		if !init.typ.known() {
-			return nil, refuse("initializer %q: elements of type %s are not supported", init.name, init.typ)
+		if !init.typ.known() && !c.order {
+			return refuse("initializer %q: elements of type %s are not supported", init.name, init.typ)
 		}
-		if err := c.define(init.name, &init.tensor); err != nil {
-			return nil, err
+		if err := c.define(init.name, init.tensor); err != nil {
+			return err
 		}
 	}
 	for i := range g.inputs {
@@ -83,25 +101,25 @@ func compile(g *graph, outputs []string, allowance int) (*program, error) {
 			continue
 		}
 		if err := c.define(g.inputs[i].name, nil); err != nil {
-			return nil, err
+			return err
 		}
 		c.p.inputs = append(c.p.inputs, c.values[g.inputs[i].name])
 	}
 	for i := range g.nodes {
 		for _, name := range g.nodes[i].outputs {
 			if _, twice := c.makers[name]; twice && name != "" {
-				return nil, at(&g.nodes[i], refuse("value %q is made twice", name))
+				return at(&g.nodes[i], refuse("value %q is made twice", name))
 			}
 			c.makers[name] = i
 		}
 	}
 	for _, name := range outputs {
 		if err := c.need(name); err != nil {
-			return nil, err
+			return err
 		}
 		c.p.outputs = append(c.p.outputs, c.values[name])
 	}
-	return c.p, nil
+	return nil
 }
 
 func checkOpsets(g *graph) error {
@@ -183,6 +201,18 @@ func (c *compiler) need(name string) error {
 
 // add compiles one node whose inputs are there.
 func (c *compiler) add(n *node) error {
+	if c.order {
+		c.p.nodes = append(c.p.nodes, n)
+		for _, name := range n.outputs {
+			if name == "" {
+				continue
+			}
+			if err := c.define(name, nil); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	known := core
 	switch n.domain {
 	case "":
@@ -238,7 +268,6 @@ func (c *compiler) add(n *node) error {
 		}
 		s.out = append(s.out, c.values[name])
 	}
-	c.p.nodes = append(c.p.nodes, n)
 	if constant {
 		return c.fold(&s)
 	}
@@ -248,8 +277,7 @@ func (c *compiler) add(n *node) error {
 
 // fold runs a step of constants now.
 func (c *compiler) fold(s *step) error {
-	left := c.p.budget - c.folded // constants share one row's allowance
-	k := call{left: &left}
+	k := call{scratch: &c.scratch}
 	for _, v := range s.in {
 		var t *tensor
 		if v != none {
@@ -266,7 +294,6 @@ func (c *compiler) fold(s *step) error {
 	for i, v := range s.out {
 		c.p.consts[v] = k.out[i]
 	}
-	c.folded = c.p.budget - left
 	return nil
 }
 

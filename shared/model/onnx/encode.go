@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"cmp"
 	"encoding/binary"
 	"math"
 	"slices"
@@ -14,157 +15,164 @@ import (
 // differ in names, documentation or dead parts only have nearly always the
 // same canonical file.
 
-// message writes a protobuf message.
-type message []byte
+// writer writes a protobuf message. Messages within it are written in place:
+// begin, then its fields, then end with what begin returned.
+type writer []byte
 
-func (m *message) varint(num protowire.Number, v int64) {
-	*m = protowire.AppendVarint(protowire.AppendTag(*m, num, protowire.VarintType), uint64(v))
+func (w *writer) varint(num protowire.Number, v int64) {
+	*w = protowire.AppendVarint(protowire.AppendTag(*w, num, protowire.VarintType), uint64(v))
 }
 
-func (m *message) bytes(num protowire.Number, b []byte) {
-	*m = protowire.AppendBytes(protowire.AppendTag(*m, num, protowire.BytesType), b)
+func (w *writer) text(num protowire.Number, s string) {
+	*w = protowire.AppendString(protowire.AppendTag(*w, num, protowire.BytesType), s)
 }
 
-func (m *message) text(num protowire.Number, s string) {
-	*m = protowire.AppendString(protowire.AppendTag(*m, num, protowire.BytesType), s)
+func (w *writer) begin(num protowire.Number) int {
+	*w = protowire.AppendTag(*w, num, protowire.BytesType)
+	return len(*w)
 }
 
-func (m *message) varints(num protowire.Number, list []int64) {
+// end puts the length in front of what was written from start on.
+func (w *writer) end(start int) {
+	size := uint64(len(*w) - start)
+	n := protowire.SizeVarint(size)
+	*w = append(*w, make([]byte, n)...)
+	copy((*w)[start+n:], (*w)[start:])
+	protowire.AppendVarint((*w)[:start], size)
+}
+
+func (w *writer) varints(num protowire.Number, list []int64) {
 	if len(list) == 0 {
 		return
 	}
-	var b []byte
+	at := w.begin(num)
 	for _, v := range list {
-		b = protowire.AppendVarint(b, uint64(v))
+		*w = protowire.AppendVarint(*w, uint64(v))
 	}
-	m.bytes(num, b)
+	w.end(at)
 }
 
-// encode writes g.
-func (g *graph) encode() []byte {
-	var body message
+// encode writes g, of about size bytes.
+func (g *graph) encode(size int) []byte {
+	w := make(writer, 0, size+size/8+256)
+	w.varint(1, 8) // of the intermediate representation; nothing here depends on it
+	at := w.begin(7)
 	for i := range g.nodes {
-		body.bytes(1, g.nodes[i].encode())
+		w.node(&g.nodes[i])
 	}
 	for i := range g.initializers {
-		body.bytes(5, g.initializers[i].encode(g.initializers[i].name))
+		w.tensor(5, g.initializers[i].name, g.initializers[i].tensor)
 	}
 	for i := range g.inputs {
-		body.bytes(11, g.inputs[i].encode())
+		w.port(11, &g.inputs[i])
 	}
 	for i := range g.outputs {
-		body.bytes(12, g.outputs[i].encode())
+		w.port(12, &g.outputs[i])
 	}
-	var m message
-	m.varint(1, 8) // of the intermediate representation; nothing here depends on it
-	m.bytes(7, body)
+	w.end(at)
 	for _, domain := range sorted(g.opsets) {
-		var o message
-		o.text(1, domain)
-		o.varint(2, g.opsets[domain])
-		m.bytes(8, o)
+		at := w.begin(8)
+		w.text(1, domain)
+		w.varint(2, g.opsets[domain])
+		w.end(at)
 	}
-	return m
+	return w
 }
 
-func (n *node) encode() []byte {
-	var m message
+func (w *writer) node(n *node) {
+	at := w.begin(1)
 	for _, s := range n.inputs {
-		m.text(1, s)
+		w.text(1, s)
 	}
 	for _, s := range n.outputs {
-		m.text(2, s)
+		w.text(2, s)
 	}
 	if n.name != "" {
-		m.text(3, n.name)
+		w.text(3, n.name)
 	}
-	m.text(4, n.op)
-	attrs := slices.Clone(n.attrs)
-	slices.SortStableFunc(attrs, func(a, b attr) int { return compareText(a.name, b.name) })
-	for i := range attrs {
-		m.bytes(5, attrs[i].encode())
+	w.text(4, n.op)
+	order := make([]*attr, len(n.attrs))
+	for i := range order {
+		order[i] = &n.attrs[i]
+	}
+	slices.SortStableFunc(order, func(a, b *attr) int { return cmp.Compare(a.name, b.name) })
+	for _, a := range order {
+		w.attr(a)
 	}
 	if n.domain != "" {
-		m.text(7, n.domain)
+		w.text(7, n.domain)
 	}
-	return m
+	w.end(at)
 }
 
-func compareText(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
-}
-
-// encode writes the values that a has. A zero number or an empty text is what
-// a reader sees where none is written.
-func (a *attr) encode() []byte {
+// attr writes the values that a has. A zero number or an empty text is what a
+// reader sees where none is written.
+func (w *writer) attr(a *attr) {
 	const kindFloat, kindInt, kindText, kindTensor, kindFloats, kindInts, kindStrings = 1, 2, 3, 4, 6, 7, 8
-	var m message
-	m.text(1, a.name)
+	at := w.begin(5)
+	w.text(1, a.name)
 	kind := int64(kindInt)
 	switch {
 	case a.tensor != nil:
 		kind = kindTensor
-		m.bytes(5, a.tensor.encode(""))
+		w.tensor(5, "", a.tensor)
 	case a.floats != nil:
 		kind = kindFloats
-		b := make([]byte, 0, 4*len(a.floats))
+		list := w.begin(7)
 		for _, v := range a.floats {
-			b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
+			*w = binary.LittleEndian.AppendUint32(*w, math.Float32bits(v))
 		}
-		m.bytes(7, b)
+		w.end(list)
 	case a.ints != nil:
 		kind = kindInts
-		m.varints(8, a.ints)
+		w.varints(8, a.ints)
 	case a.strings != nil:
 		kind = kindStrings
 		for _, s := range a.strings {
-			m.text(9, s)
+			w.text(9, s)
 		}
 	case a.text != "":
 		kind = kindText
-		m.text(4, a.text)
+		w.text(4, a.text)
 	case a.float != 0 || math.Signbit(float64(a.float)):
 		kind = kindFloat
-		m = protowire.AppendTag(m, 2, protowire.Fixed32Type)
-		m = protowire.AppendFixed32(m, math.Float32bits(a.float))
+		*w = protowire.AppendFixed32(protowire.AppendTag(*w, 2, protowire.Fixed32Type), math.Float32bits(a.float))
 	default:
-		m.varint(3, a.int)
+		w.varint(3, a.int)
 	}
-	m.varint(20, kind)
-	return m
+	w.varint(20, kind)
+	w.end(at)
 }
 
-func (t *tensor) encode(name string) []byte {
-	var m message
-	dims := make([]int64, len(t.shape))
-	for i, d := range t.shape {
-		dims[i] = int64(d)
+func (w *writer) tensor(num protowire.Number, name string, t *tensor) {
+	at := w.begin(num)
+	if len(t.shape) > 0 {
+		dims := w.begin(1)
+		for _, d := range t.shape {
+			*w = protowire.AppendVarint(*w, uint64(d))
+		}
+		w.end(dims)
 	}
-	m.varints(1, dims)
-	m.varint(2, int64(t.typ))
+	w.varint(2, int64(t.typ))
 	if t.typ == String {
 		for _, s := range t.s {
-			m.text(6, s)
+			w.text(6, s)
 		}
 	}
 	if name != "" {
-		m.text(8, name)
+		w.text(8, name)
 	}
 	if t.typ != String {
-		m.bytes(9, t.raw())
+		raw := w.begin(9)
+		w.raw(t)
+		w.end(raw)
 	}
-	return m
+	w.end(at)
 }
 
-// raw returns the elements of t as little-endian bytes.
-func (t *tensor) raw() []byte {
-	var b []byte
+// raw writes the elements of t as little-endian bytes.
+func (w *writer) raw(t *tensor) {
+	b := *w
 	for i := range t.len() {
 		switch t.typ {
 		case Float:
@@ -181,25 +189,27 @@ func (t *tensor) raw() []byte {
 			b = append(b, byte(t.i32[i]))
 		}
 	}
-	return b
+	*w = b
 }
 
-func (p *port) encode() []byte {
-	var shape message
-	for _, d := range p.dims {
-		var dim message
-		if d > 0 {
-			dim.varint(1, d)
-		}
-		shape.bytes(1, dim)
-	}
-	var tensorType, typ, m message
-	tensorType.varint(1, int64(p.typ))
+func (w *writer) port(num protowire.Number, p *port) {
+	at := w.begin(num)
+	w.text(1, p.name)
+	typ := w.begin(2)
+	tensor := w.begin(1)
+	w.varint(1, int64(p.typ))
 	if p.dims != nil {
-		tensorType.bytes(2, shape)
+		shape := w.begin(2)
+		for _, d := range p.dims {
+			dim := w.begin(1)
+			if d > 0 {
+				w.varint(1, d)
+			}
+			w.end(dim)
+		}
+		w.end(shape)
 	}
-	typ.bytes(1, tensorType)
-	m.text(1, p.name)
-	m.bytes(2, typ)
-	return m
+	w.end(tensor)
+	w.end(typ)
+	w.end(at)
 }

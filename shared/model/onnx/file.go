@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 	"strconv"
 
@@ -112,7 +113,7 @@ func width(p *port) int {
 func (f *File) initializer(name string) *tensor {
 	for i := range f.g.initializers {
 		if f.g.initializers[i].name == name {
-			return &f.g.initializers[i].tensor
+			return f.g.initializers[i].tensor
 		}
 	}
 	return nil
@@ -236,13 +237,13 @@ func (f *File) picked(n *node) []string {
 // Canonical returns the bytes of a graph with o as its only answer, in which
 // input i has widths[i] columns. Errors are *Refusal.
 func (f *File) Canonical(o Output, widths []int) ([]byte, error) {
-	p, err := compile(f.g, []string{o.tensor}, allowance(f.size))
+	nodes, err := needed(f.g, o.tensor)
 	if err != nil {
 		return nil, err
 	}
-	c := &graph{opsets: map[string]int64{}}
+	c := &graph{opsets: map[string]int64{}, nodes: make([]node, 0, len(nodes))}
 	used := map[string]bool{o.tensor: true}
-	for _, n := range p.nodes {
+	for _, n := range nodes {
 		keep := *n
 		keep.name = ""
 		c.nodes = append(c.nodes, keep)
@@ -259,7 +260,7 @@ func (f *File) Canonical(o Output, widths []int) ([]byte, error) {
 			c.initializers = append(c.initializers, init)
 		}
 	}
-	slices.SortFunc(c.initializers, func(a, b initializer) int { return compareText(a.name, b.name) })
+	slices.SortFunc(c.initializers, func(a, b initializer) int { return cmp.Compare(a.name, b.name) })
 	for i, in := range f.Inputs() {
 		if i >= len(widths) || widths[i] < 1 {
 			return nil, refuse("input %q has no known number of columns", in.Name)
@@ -278,5 +279,5 @@ func (f *File) Canonical(o Output, widths []int) ([]byte, error) {
 		c.inputs = append(c.inputs, port)
 	}
 	c.outputs = []port{{name: o.tensor, typ: Float}}
-	return c.encode(), nil
+	return c.encode(f.size), nil
 }

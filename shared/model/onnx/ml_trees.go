@@ -31,20 +31,17 @@ var branches = map[string]branch{
 
 // treeNode is a node as a file has it.
 type treeNode struct {
-	mode     branch
-	tracks   bool // NaN takes the true branch
-	feature  int64
-	value    float64
-	yes, no  int32     // nodes of the same tree
-	members  []float64 // of member
-	weights  []leafWeight
-	treeID   int64
-	nodeID   int64
-	position int32 // in its tree
+	mode    branch
+	tracks  bool // NaN takes the true branch
+	feature int32
+	yes, no int32 // nodes of the same tree
+	value   float64
+	members []float64 // of member
+	weights []leafWeight
 }
 
 type leafWeight struct {
-	target int
+	target int32
 	value  float64
 }
 
@@ -105,9 +102,6 @@ func newTreeEngine(m *ensemble, how aggregate) (*treeEngine, error) {
 				}
 				continue
 			}
-			if n.feature < 0 || n.feature >= trees.MaxFeatures {
-				return nil, refuse("a node tests feature %d", n.feature)
-			}
 			f := int(n.feature)
 			e.features = max(e.features, f+1)
 			switch n.mode {
@@ -132,9 +126,6 @@ func newTreeEngine(m *ensemble, how aggregate) (*treeEngine, error) {
 func (e *treeEngine) checkLeaf(n *treeNode) error {
 	seen := 0
 	for i, w := range n.weights {
-		if w.target < 0 || w.target >= e.model.targets {
-			return refuse("a leaf of target or class %d of %d", w.target, e.model.targets)
-		}
 		for _, v := range n.weights[:i] {
 			if v.target == w.target {
 				return refuse("a leaf has two weights for target or class %d", w.target)
@@ -211,13 +202,13 @@ func (e *treeEngine) forest(p trees.Precision) (*trees.Forest, error) {
 func (e *treeEngine) node(n *treeNode, target int, p trees.Precision) trees.Node {
 	if n.mode == leaf {
 		for _, w := range n.weights {
-			if w.target == target {
+			if int(w.target) == target {
 				return trees.Node{Value: w.value}
 			}
 		}
 		return trees.Node{}
 	}
-	t := trees.Node{Feature: int32(n.feature), Threshold: n.value}
+	t := trees.Node{Feature: n.feature, Threshold: n.value}
 	missingYes := n.tracks
 	yesLeft := true
 	switch n.mode {
@@ -418,26 +409,20 @@ func (d *decl) classic(prefix string, targets int) (*ensemble, error) {
 		if !ok || mode == member {
 			return nil, refuse("node mode %q is not supported", modes[i])
 		}
-		all[i] = treeNode{mode: mode, feature: features[i], value: values[i], treeID: treeIDs[i], nodeID: nodeIDs[i], tracks: tracks != nil && tracks[i] != 0}
+		if features[i] < 0 || features[i] >= trees.MaxFeatures {
+			return nil, refuse("a node tests feature %d", features[i])
+		}
+		all[i] = treeNode{mode: mode, feature: int32(features[i]), value: values[i], tracks: tracks != nil && tracks[i] != 0}
 	}
-	index := map[[2]int64]*treeNode{}
-	seen := map[int64]bool{}
+	places := places{first: map[int64]int{}, nodeIDs: nodeIDs}
 	for lo := 0; lo < n; {
 		hi := lo
 		for hi < n && treeIDs[hi] == treeIDs[lo] {
-			node := &all[hi]
-			node.position = int32(hi - lo)
-			key := [2]int64{node.treeID, node.nodeID}
-			if index[key] != nil {
-				return nil, refuse("node %d of tree %d is there twice", node.nodeID, node.treeID)
-			}
-			index[key] = node
 			hi++
 		}
-		if seen[treeIDs[lo]] {
-			return nil, refuse("the nodes of tree %d are not together", treeIDs[lo])
+		if err := places.add(treeIDs[lo], lo, hi); err != nil {
+			return nil, err
 		}
-		seen[treeIDs[lo]] = true
 		e.trees = append(e.trees, all[lo:hi:hi])
 		lo = hi
 	}
@@ -445,32 +430,100 @@ func (d *decl) classic(prefix string, targets int) (*ensemble, error) {
 		if all[i].mode == leaf {
 			continue
 		}
-		a, b := index[[2]int64{treeIDs[i], yes[i]}], index[[2]int64{treeIDs[i], no[i]}]
-		if a == nil || b == nil {
+		first := places.first[treeIDs[i]]
+		a, b := places.of(treeIDs[i], yes[i]), places.of(treeIDs[i], no[i])
+		if a < 0 || b < 0 {
 			return nil, refuse("node %d of tree %d has no child %d or %d", nodeIDs[i], treeIDs[i], yes[i], no[i])
 		}
-		all[i].yes, all[i].no = a.position, b.position
+		all[i].yes, all[i].no = int32(a-first), int32(b-first)
 	}
+	return e, d.leaves(prefix, all, &places, e)
+}
+
+// leaves reads the weights of the leaves.
+func (d *decl) leaves(prefix string, all []treeNode, places *places, e *ensemble) error {
 	ofTree, ofNode, target := d.ints(prefix+"_treeids"), d.ints(prefix+"_nodeids"), d.ints(prefix+"_ids")
-	weights, wideWeights, err := d.numbers(prefix + "_weights")
+	values, wide, err := d.numbers(prefix + "_weights")
 	if err != nil {
-		return nil, err
+		return err
 	}
-	e.wide = e.wide || wideWeights
-	if len(ofTree) != len(weights) || len(ofNode) != len(weights) || len(target) != len(weights) {
-		return nil, refuse("its lists of weights differ in length")
+	e.wide = e.wide || wide
+	if len(ofTree) != len(values) || len(ofNode) != len(values) || len(target) != len(values) {
+		return refuse("its lists of weights differ in length")
 	}
-	for i, w := range weights {
-		node := index[[2]int64{ofTree[i], ofNode[i]}]
-		if node == nil || node.mode != leaf {
-			return nil, refuse("a weight of node %d of tree %d, which is no leaf", ofNode[i], ofTree[i])
+	at := make([]int32, len(values)) // the node of each weight
+	counts := make([]int32, len(all))
+	for i := range values {
+		k := places.of(ofTree[i], ofNode[i])
+		if k < 0 || all[k].mode != leaf {
+			return refuse("a weight of node %d of tree %d, which is no leaf", ofNode[i], ofTree[i])
 		}
-		if target[i] < 0 || target[i] >= int64(targets) {
-			return nil, refuse("a leaf of target or class %d of %d", target[i], targets)
+		if target[i] < 0 || target[i] >= int64(e.targets) {
+			return refuse("a leaf of target or class %d of %d", target[i], e.targets)
 		}
-		node.weights = append(node.weights, leafWeight{int(target[i]), w})
+		at[i] = int32(k)
+		counts[k]++
 	}
-	return e, nil
+	// One array holds the weights, those of a leaf together.
+	weights := make([]leafWeight, len(values))
+	for k, c := range counts {
+		all[k].weights, weights = weights[:0:c], weights[c:]
+	}
+	for i, v := range values {
+		node := &all[at[i]]
+		node.weights = append(node.weights, leafWeight{int32(target[i]), v})
+	}
+	return nil
+}
+
+// places finds nodes by the numbers of their tree and of themselves.
+type places struct {
+	first   map[int64]int // of each tree
+	nodeIDs []int64
+	// ends is where each tree ends; ids the numbers of trees whose nodes are
+	// not numbered in order.
+	ends map[int64]int
+	ids  map[[2]int64]int
+}
+
+// add enters a tree, the nodes lo to hi.
+func (p *places) add(tree int64, lo, hi int) error {
+	if _, twice := p.first[tree]; twice {
+		return refuse("the nodes of tree %d are not together", tree)
+	}
+	if p.ends == nil {
+		p.ends = map[int64]int{}
+	}
+	p.first[tree], p.ends[tree] = lo, hi
+	for i, id := range p.nodeIDs[lo:hi] {
+		if id == int64(i) {
+			continue
+		}
+		if p.ids == nil {
+			p.ids = map[[2]int64]int{}
+		}
+		key := [2]int64{tree, id}
+		if _, twice := p.ids[key]; twice || id >= 0 && id < int64(i) && p.nodeIDs[lo+int(id)] == id {
+			return refuse("node %d of tree %d is there twice", id, tree)
+		}
+		p.ids[key] = lo + i
+	}
+	return nil
+}
+
+// of returns the place of a node, -1 where there is none.
+func (p *places) of(tree, id int64) int {
+	lo, ok := p.first[tree]
+	if !ok {
+		return -1
+	}
+	if id >= 0 && id < int64(p.ends[tree]-lo) && p.nodeIDs[lo+int(id)] == id {
+		return lo + int(id)
+	}
+	if k, ok := p.ids[[2]int64{tree, id}]; ok {
+		return k
+	}
+	return -1
 }
 
 func (d *decl) aggregate() (aggregate, error) {
@@ -673,6 +726,7 @@ func buildTreeEnsemble(d *decl) (op, error) {
 	left := 2*n + len(leafTargets) + len(roots) // no node or leaf is in two places
 	for _, root := range roots {
 		var t []treeNode
+		var from []int64 // the splits that t's nodes are
 		// add appends node or leaf i and returns its place.
 		add := func(i int64, isLeaf bool) (int32, error) {
 			if left--; left < 0 {
@@ -682,7 +736,8 @@ func buildTreeEnsemble(d *decl) (op, error) {
 				if i < 0 || i >= int64(len(leafTargets)) || leafTargets[i] < 0 || leafTargets[i] >= int64(targets) {
 					return 0, refuse("leaf %d of %d", i, len(leafTargets))
 				}
-				t = append(t, treeNode{weights: []leafWeight{{int(leafTargets[i]), weights.at(int(i))}}})
+				t = append(t, treeNode{weights: []leafWeight{{int32(leafTargets[i]), weights.at(int(i))}}})
+				from = append(from, 0)
 			} else {
 				if i < 0 || i >= int64(n) {
 					return 0, refuse("node %d of %d", i, n)
@@ -691,10 +746,14 @@ func buildTreeEnsemble(d *decl) (op, error) {
 				if m := modes.i32[i]; m < 0 || int(m) >= len(mode) {
 					return 0, refuse("node mode %d", m)
 				}
+				if features[i] < 0 || features[i] >= trees.MaxFeatures {
+					return 0, refuse("a node tests feature %d", features[i])
+				}
 				t = append(t, treeNode{
-					mode: mode[modes.i32[i]], feature: features[i], value: splits.at(int(i)), nodeID: i,
+					mode: mode[modes.i32[i]], feature: int32(features[i]), value: splits.at(int(i)),
 					tracks: tracks != nil && tracks[i] != 0, members: members[int(i)],
 				})
+				from = append(from, i)
 			}
 			return int32(len(t) - 1), nil
 		}
@@ -713,7 +772,7 @@ func buildTreeEnsemble(d *decl) (op, error) {
 			if t[k].mode == leaf {
 				continue
 			}
-			i := t[k].nodeID
+			i := from[k]
 			a, err := add(yes[i], yesLeaf[i] != 0)
 			if err != nil {
 				return nil, err

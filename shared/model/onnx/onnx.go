@@ -190,11 +190,7 @@ func (m *Model) NewSession() *Session { return m.session() }
 func (m *Model) session() *Session { return &Session{m: m, r: m.p.runner()} }
 
 // lenient makes kernels take unknown categories for known ones.
-func (s *Session) lenient() {
-	for i := range s.r.calls {
-		s.r.calls[i].sample = true
-	}
-}
+func (s *Session) lenient() { s.r.scratch.sample = true }
 
 // Predict writes the answers of n rows to out, Outputs per row. Feature f of
 // row r is x[f*n+r], NaN where missing, or text[f*n+r], "" where missing. An

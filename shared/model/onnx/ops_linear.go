@@ -43,7 +43,7 @@ func (c *call) work(m, k, n int) error {
 	if m == 0 || k == 0 || n == 0 {
 		return nil
 	}
-	if k > 1<<31/m || n > 1<<40/(m*k) || m*k*n/64 > int(*c.left) {
+	if k > 1<<31/m || n > 1<<40/(m*k) || m*k*n/64 > int(c.left) {
 		return refuse("the graph needs more work than a model of its size may have")
 	}
 	return c.left.take(m * k * n / 64)

@@ -32,7 +32,7 @@ type node struct {
 
 type initializer struct {
 	name string
-	tensor
+	*tensor
 }
 
 // port is a ValueInfoProto. Its type is 0 where it is no tensor.
@@ -215,6 +215,9 @@ func (g *graph) parse(b []byte) error {
 	if n > maxNodes {
 		return refuse("the graph has %d nodes: the limit is %d", n, maxNodes)
 	}
+	// What counts as many and takes few bytes is found as it is read.
+	g.nodes = make([]node, 0, min(n, len(b)/24))
+	g.initializers = make([]initializer, 0, min(count(b, 5), len(b)/8))
 	return each(b, func(f *fields) error {
 		switch f.num {
 		case 1, 5, 11, 12:
@@ -234,7 +237,7 @@ func (g *graph) parse(b []byte) error {
 			if err != nil {
 				return refuse("initializer %q: %v", name, err)
 			}
-			g.initializers = append(g.initializers, initializer{name, *t})
+			g.initializers = append(g.initializers, initializer{name, t})
 		case 11:
 			p, err := parsePort(f.bytes)
 			g.inputs = append(g.inputs, p)

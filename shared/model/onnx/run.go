@@ -13,11 +13,16 @@ func (b *budget) take(n int) error {
 	return nil
 }
 
-// call is one execution of a step.
+// call is a step as a session runs it.
 type call struct {
-	in   []*tensor // nil where an optional input is not given
-	out  []*tensor
-	left *budget
+	in  []*tensor // nil where an optional input is not given
+	out []*tensor
+	*scratch
+}
+
+// scratch is what the steps of a session share: none keeps anything in it.
+type scratch struct {
+	left budget
 	// sample says that the rows are made up: what they hold is no reason to
 	// refuse them.
 	sample bool
@@ -74,7 +79,7 @@ type runner struct {
 	values  []*tensor
 	kernels []kernel
 	calls   []call
-	left    budget
+	scratch scratch
 }
 
 func (p *program) runner() *runner {
@@ -89,20 +94,26 @@ func (p *program) runner() *runner {
 	}
 	r.kernels = make([]kernel, len(p.steps))
 	r.calls = make([]call, len(p.steps))
+	ends := 0
 	for i := range p.steps {
-		s, c := &p.steps[i], &r.calls[i]
-		r.kernels[i] = s.op()
-		c.left = &r.left
-		for _, v := range s.in {
+		ends += len(p.steps[i].in) + len(p.steps[i].out)
+	}
+	all := make([]*tensor, 0, ends)
+	pick := func(values []int) []*tensor {
+		start := len(all)
+		for _, v := range values {
 			var t *tensor
 			if v != none {
 				t = r.values[v]
 			}
-			c.in = append(c.in, t)
+			all = append(all, t)
 		}
-		for _, v := range s.out {
-			c.out = append(c.out, r.values[v])
-		}
+		return all[start:len(all):len(all)]
+	}
+	for i := range p.steps {
+		s := &p.steps[i]
+		r.kernels[i] = s.op()
+		r.calls[i] = call{pick(s.in), pick(s.out), &r.scratch}
 	}
 	return r
 }
@@ -115,7 +126,7 @@ func (r *runner) output(i int) *tensor { return r.values[r.p.outputs[i]] }
 
 // run computes the outputs. rows scales what it may fill.
 func (r *runner) run(rows int) error {
-	r.left = r.p.budget * budget(rows)
+	r.scratch.left = r.p.budget * budget(rows)
 	for i, k := range r.kernels {
 		if err := k(&r.calls[i]); err != nil {
 			return at(r.p.steps[i].node, err)
