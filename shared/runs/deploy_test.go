@@ -221,6 +221,34 @@ func TestRowError(t *testing.T) {
 	}
 }
 
+// TestRowError_dropped has a row dropped before the one at fault: its number in
+// what is left would name another row of the call, so none is named.
+func TestRowError_dropped(t *testing.T) {
+	b := newBench(t)
+	b.dataset("pairs", []byte("a,c\n1,2\n,4\n"))
+	id := b.experiment("divide", []byte(`{"nodes":{"d":{"assetId":"d"},
+	 "clean":{"module":"Clean Missing Data","parameters":{"Cleaning mode":"Remove entire row"}},
+	 "x":{"module":"Apply Math Operation","parameters":{"Category":"Operations","Arithmetic operation":"Divide","Operation argument type":"ColumnSet","Operation argument":"c","Column set":"a"}},
+	 "i":{"inputId":"input1"},"o":{"outputId":"output1"}},
+	"edges":[{"sourceNodeId":"d","targetNodeId":"clean"},{"sourceNodeId":"i","targetNodeId":"clean"},
+	 {"sourceNodeId":"clean","sourcePortId":"Cleaned dataset","targetNodeId":"x"},{"sourceNodeId":"x","targetNodeId":"o"}],
+	"assets":{"d":{"kind":"Dataset","name":"pairs"}}}`))
+	finished(t, b.run(id))
+	d := b.load(b.deployable(id))
+	for csv, named := range map[string]bool{"a,c\n1,2\n1,0\n": true, "a,c\n,2\n1,0\n": false} {
+		s := d.Session()
+		f := rows(t, d, []byte(csv))
+		for i, c := range s.Inputs[0].Cols {
+			c.AppendRange(f.Cols[i], 0, 2)
+		}
+		_, err := s.Score(t.Context())
+		row, ok := errors.AsType[*scoring.RowError](err)
+		if ok != named || ok && row.Row != 1 || !fault.HasCode(err, "Error0033") {
+			t.Errorf("%q: %v, row %v", csv, err, row)
+		}
+	}
+}
+
 func TestDeadline(t *testing.T) {
 	b, id := smallBench(t)
 	finished(t, b.run(id))

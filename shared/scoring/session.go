@@ -219,7 +219,7 @@ func (w *work) run(ctx context.Context, inputs []*frame.Frame) ([]*frame.Frame, 
 	}
 	for i, st := range w.states {
 		if err := st.Apply(w.in[i], w.out[i]); err != nil {
-			return nil, err
+			return nil, w.placed(err, w.in[i], inputs)
 		}
 		if i+1 < len(w.states) && ctx.Err() != nil {
 			return nil, deadline(ctx.Err())
@@ -231,6 +231,22 @@ func (w *work) run(ctx context.Context, inputs []*frame.Frame) ([]*frame.Frame, 
 		}
 	}
 	return w.outputs, nil
+}
+
+// placed keeps the row of an error only where the tables that a step reads have
+// the rows of the call: a step before it may have dropped some, and then the
+// number is not the caller's.
+func (w *work) placed(err error, in, inputs []*frame.Frame) error {
+	row, ok := errors.AsType[*RowError](err)
+	if !ok {
+		return err
+	}
+	for _, f := range in {
+		if f != nil && f.Rows() != inputs[0].Rows() {
+			return row.Fault
+		}
+	}
+	return err
 }
 
 // gather returns empty frames for the outputs of a call of several blocks.
