@@ -289,7 +289,7 @@ func convert(dst, c *frame.Column, r int) error {
 	case to == frame.Double && from != frame.String && from != frame.DateTime:
 		dst.AppendFloat(c.Float(r))
 	case to == frame.Double && from == frame.DateTime:
-		dst.AppendFloat(float64(c.Ints[r])*ticksPerMicro + epochTicks)
+		dst.AppendFloat(float64(c.Ints[r]*ticksPerMicro + epochTicks))
 	case to.Integer() && from == frame.DateTime:
 		dst.AppendInt(c.Ints[r]*ticksPerMicro + epochTicks)
 	case to.Integer() && from == frame.Boolean:

@@ -144,6 +144,7 @@ var cases = []struct {
 	{name: "metadata: truth to text", module: "Edit Metadata", params: p{"Column": "b", "Data type": "String"}, in: "b\ntrue\nfalse", want: "b\nTrue\nFalse", types: "String"},
 	{name: "metadata: truth to number", module: "Edit Metadata", params: p{"Column": "b", "Data type": "Integer"}, in: "b\ntrue\nfalse", want: "b\n1\n0", types: "Int32"},
 	{name: "metadata: time to ticks", module: "Edit Metadata", params: p{"Column": "t", "Data type": "Integer"}, in: "t\n1970-01-01T00:00:01Z", want: "t\n621355968010000000", types: "Int64"},
+	{name: "metadata: time to ticks as a number, rounded once", module: "Edit Metadata", params: p{"Column": "t", "Data type": "Floating point"}, in: "t\n2024-05-17T11:22:33.123457", want: "t\n6.385154175312346E+17", types: "Double"},
 	{name: "metadata: ticks to time", module: "Edit Metadata", params: p{"Column": "t", "Data type": "DateTime"}, in: "t:i64\n621355968010000000", want: "t\n1970-01-01T00:00:01", types: "DateTime"},
 	{name: "metadata: nothing selected", module: "Edit Metadata", params: p{"Column": "None"}, in: "a\n1", code: "Error0020"},
 

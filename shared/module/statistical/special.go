@@ -241,9 +241,9 @@ func polygamma(x, n float64) float64 {
 	}
 	nf, sum := factorial(n), 0.0
 	for ; x < 30+n; x++ {
-		sum += nf * math.Pow(x, -n-1)
+		sum += float64(nf * math.Pow(x, -n-1))
 	}
-	sum += factorial(n-1)*math.Pow(x, -n) + nf*math.Pow(x, -n-1)/2
+	sum += float64(factorial(n-1)*math.Pow(x, -n)) + float64(nf*math.Pow(x, -n-1)/2)
 	// Γ-factors (2k+n−1)!/(2k)! grow from term to term.
 	rise := nf * (n + 1) / 2 // (n+1)!/2!
 	for k, b := range bernoulli {
