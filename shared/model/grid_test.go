@@ -33,10 +33,21 @@ var columns = []goldens{
 	{"CatBoost 1.2.10", "catboost/testdata/", "catboost/testdata/", []string{".json"}, catboost.Load, func(string) string { return "catboost/testdata/rows.csv" }},
 }
 
+// ofONNX are the models of the third table; each is imported and scored in
+// ../importer, and here only has to be there.
+var ofONNX = goldens{
+	"ONNX", "onnx/testdata/golden/", "",
+	[]string{".onnx"},
+	func(file []byte) (*model.Foreign, error) { return &model.Foreign{Engine: model.EngineONNX}, nil },
+	func(string) string { return "onnx/testdata/golden/rows.csv" },
+}
+
 func ofXGBoost(version string) goldens {
 	const folder = "testdata/xgboost/"
 	return goldens{
-		"XGBoost " + version, folder + version + "/", folder + "refused/", []string{".json", ".ubj"}, xgboost.Load,
+		"XGBoost " + version, folder + version + "/", folder + "refused/",
+		[]string{".json", ".ubj"},
+		xgboost.Load,
 		func(name string) string {
 			if own := folder + "inputs/" + name + ".csv"; exists(own) {
 				return own
@@ -78,7 +89,8 @@ func TestGrid(t *testing.T) {
 	for i := range named {
 		named[i] = map[string]bool{}
 	}
-	rows, objectives := 0, false
+	rows, objectives, onnx := 0, false, false
+	namedONNX := map[string]bool{}
 	for line := range strings.Lines(string(text)) {
 		line = strings.TrimSpace(line)
 		if !strings.HasPrefix(line, "|") || strings.HasPrefix(line, "|---") {
@@ -87,6 +99,18 @@ func TestGrid(t *testing.T) {
 		cells := strings.Split(strings.Trim(line, "|"), "|")
 		for i := range cells {
 			cells[i] = strings.TrimSpace(cells[i])
+		}
+		if cells[0] == "what" {
+			onnx = true
+			continue
+		}
+		if onnx {
+			if len(cells) != 2 {
+				t.Errorf("row %q has %d cells", cells[0], len(cells))
+				continue
+			}
+			t.Run("ONNX/"+cells[0], func(t *testing.T) { ofONNX.cell(t, cells[0], cells[1], false, namedONNX) })
+			continue
 		}
 		if cells[0] == "objective" || cells[0] == "trees" {
 			objectives = cells[0] == "objective"
@@ -109,13 +133,13 @@ func TestGrid(t *testing.T) {
 	if rows < 50 {
 		t.Errorf("the grid has %d rows", rows)
 	}
-	for i, c := range columns {
+	for i, c := range append(columns, ofONNX) {
 		files, err := filepath.Glob(c.folder + "*" + c.forms[len(c.forms)-1])
 		if err != nil || len(files) < 30 {
 			t.Errorf("%s: %d golden models, %v", c.column, len(files), err)
 		}
 		for _, f := range files {
-			if name := strings.TrimSuffix(filepath.Base(f), filepath.Ext(f)); !named[i][name] && name != "versions" {
+			if name := strings.TrimSuffix(filepath.Base(f), filepath.Ext(f)); !append(named, namedONNX)[i][name] && name != "versions" {
 				t.Errorf("no cell names case %s of %s", name, c.column)
 			}
 		}
@@ -166,6 +190,12 @@ func (c *goldens) cell(t *testing.T, row, cell string, objective bool, named map
 				return slices.Contains(strings.Fields(strings.ReplaceAll(f.Learner, ",", "")), o[1])
 			}) {
 				t.Errorf("%s%s is a model of %s", name, form, f.Learner)
+			}
+			if f.Engine != model.EngineTrees {
+				if shapes[row] != nil {
+					t.Errorf("%s%s is no tree ensemble", name, form)
+				}
+				continue
 			}
 			e, err := trees.Open(f.Body)
 			if err != nil {

@@ -114,21 +114,14 @@ func (d *decoder) attributes() error {
 	}})
 }
 
-// booster reads gbtree's {"name", "model"} and dart's {"name", "gbtree":
-// {"model"}, "weight_drop"}.
+// booster reads gbtree's {"name", "model"}, dart's {"name", "gbtree":
+// {"model"}, "weight_drop"}, and gblinear's {"name", "model": {"weights"}}.
 func (d *decoder) booster() error {
-	model := func() error {
-		// gblinear has a model too, of another form: finish refuses it by name.
-		if d.m.Booster == "gblinear" {
-			return d.skip()
-		}
-		return d.ensemble()
-	}
 	return d.members(map[string]func() error{
 		"name":  d.textInto(&d.m.Booster),
-		"model": model,
+		"model": d.ensemble,
 		"gbtree": func() error {
-			return d.members(map[string]func() error{"model": model})
+			return d.members(map[string]func() error{"model": d.ensemble})
 		},
 		"weight_drop": func() (err error) {
 			d.weightDrop, err = d.floats()
@@ -162,6 +155,10 @@ func (d *decoder) ensemble() error {
 			return d.array(func() error { return d.tree(readers) })
 		},
 		"cats": d.categories,
+		"weights": func() (err error) {
+			d.m.Weights, err = d.floats()
+			return err
+		},
 	})
 }
 

@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/portico-ml/portico/shared/fault"
-	"github.com/portico-ml/portico/shared/model/trees"
 )
 
 // load is the property of both fuzz targets: a file is refused as a package
@@ -23,7 +22,7 @@ func load(t *testing.T, file []byte) {
 		}
 		return
 	}
-	e, err := trees.Open(m.Body)
+	e, newSession, err := open(m)
 	if err != nil {
 		t.Fatalf("loads, but does not open: %v", err)
 	}
@@ -31,7 +30,7 @@ func load(t *testing.T, file []byte) {
 		t.Fatalf("%d features found, the engine has %d", len(m.Features), e.Features())
 	}
 	if e.Features() <= 1<<12 && e.Outputs() <= 1<<8 {
-		margins(e, [][]float64{make([]float64, e.Features())}, 1)
+		margins(e, newSession, [][]float64{make([]float64, e.Features())}, 1)
 	}
 }
 
@@ -45,6 +44,8 @@ var seeds = []string{
 "split_type":[1,0,0],"categories":[0,2],"categories_nodes":[0],"categories_segments":[0],"categories_sizes":[2]}]}}}}}`,
 	`{"learner":{"gradient_booster":{"model":{"cats":{"enc":[{"offsets":[0,1,3],"values":[97,-61,-87]},{"type":15,"values":[3,5]}]},"tree_info":[],"trees":[]},"name":"gbtree"},
 "learner_model_param":{"base_score":"5E-1","num_feature":"2"},"objective":{"name":"count:poisson"}},"version":[3,1,0]}`,
+	`{"version":[3,2,0],"learner":{"learner_model_param":{"base_score":"[5E-1]","num_class":"0","num_feature":"2"},"objective":{"name":"reg:squarederror"},
+"gradient_booster":{"model":{"weights":[1.5,-2,0.25]},"name":"gblinear"}}}`,
 }
 
 // toUBJ spells a JSON document as UBJSON, its number arrays typed.

@@ -5,7 +5,7 @@
 // bounded, and what it says is checked before it is believed. The margins of a
 // gbtree model are XGBoost's own to the bit: features and leaves are float32,
 // tests are x < threshold, and a row's sum begins at the base score and adds
-// the trees in order.
+// the trees in order. Those of gblinear are summed as XGBoost sums them too.
 package xgboost
 
 import (
@@ -18,6 +18,7 @@ import (
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/frame"
 	"github.com/portico-ml/portico/shared/model"
+	"github.com/portico-ml/portico/shared/model/linear"
 	"github.com/portico-ml/portico/shared/model/trees"
 )
 
@@ -67,12 +68,15 @@ type Model struct {
 	Format    string // "XGBoost JSON" or "XGBoost UBJ"
 	Version   [3]int
 	Objective string
-	Booster   string // gbtree or dart
+	Booster   string // gbtree, dart or gblinear
 	Names     []string
 	Types     []string   // float, int, i, q, c; nil where the file has none
 	Levels    [][]string // of categorical features; nil where the file has none
 	Base      []float64  // base scores as the file has them, on the scale of predictions
 	Forest    trees.Forest
+	// Weights are gblinear's: for each feature one for each output, then their
+	// biases.
+	Weights []float32
 	// BestIteration is the round that early stopping chose, -1 where the file
 	// has none; Rounds is how many there are.
 	BestIteration, Rounds int
@@ -153,12 +157,13 @@ func (m *Model) Foreign() (*model.Foreign, error) {
 		}
 		m.Forest.Base[k] = margin
 	}
-	m.Forest.KeepCovers()
-	body, err := m.Forest.Encode()
+	body, err := m.encode()
 	if err != nil {
 		return nil, refuse("%v", err)
 	}
-	f.Body = body
+	if f.Body = body; m.Booster == "gblinear" {
+		f.Engine = model.EngineLinear
+	}
 	f.Features = make([]model.ForeignFeature, m.Forest.Features)
 	for i := range f.Features {
 		f.Features[i] = m.feature(i)
@@ -171,6 +176,27 @@ func (m *Model) Foreign() (*model.Foreign, error) {
 			m.BestIteration+1, m.Rounds, m.Rounds, m.BestIteration+1))
 	}
 	return f, nil
+}
+
+// encode returns the engine's bytes.
+func (m *Model) encode() ([]byte, error) {
+	if m.Booster != "gblinear" {
+		m.Forest.KeepCovers()
+		return m.Forest.Encode()
+	}
+	n, outputs := m.Forest.Features, m.Forest.Outputs
+	w := linear.Weights{
+		Features: n, Outputs: outputs, Single: true, SkipMissing: true,
+		Base: make([]float64, outputs), Coefficients: make([]float64, n*outputs),
+	}
+	for k := range outputs {
+		// XGBoost's gblinear takes the first base score for every output.
+		w.Base[k] = float64(m.Weights[n*outputs+k] + float32(m.Forest.Base[0]))
+		for i := range n {
+			w.Coefficients[k*n+i] = float64(m.Weights[i*outputs+k])
+		}
+	}
+	return w.Encode()
 }
 
 func (m *Model) version() string {
@@ -212,11 +238,9 @@ func (d *decoder) finish() error {
 		return refuse("it has no learner")
 	case m.Objective == "":
 		return refuse("it names no objective")
-	case m.Booster == "gblinear":
-		return refuse("booster gblinear is not one this program scores")
-	case m.Booster != "gbtree" && m.Booster != "dart":
+	case m.Booster != "gbtree" && m.Booster != "dart" && m.Booster != "gblinear":
 		return refuse("booster %q is not one this program scores", m.Booster)
-	case !d.seen.trees:
+	case !d.seen.trees && m.Booster != "gblinear":
 		return refuse("it has no trees")
 	case d.numFeature < 0 || d.numFeature > trees.MaxFeatures:
 		return refuse("it says %d features: the limit is %d", d.numFeature, trees.MaxFeatures)
@@ -228,6 +252,12 @@ func (d *decoder) finish() error {
 	}
 	if err := d.nameFeatures(); err != nil {
 		return err
+	}
+	if m.Booster == "gblinear" {
+		if want := (f.Features + 1) * f.Outputs; len(m.Weights) != want {
+			return refuse("%d weights for %d features and %d outputs, not %d", len(m.Weights), f.Features, f.Outputs, want)
+		}
+		d.treeInfo, f.Trees = nil, nil
 	}
 	if len(d.treeInfo) != len(f.Trees) {
 		return refuse("tree_info has %d entries for %d trees", len(d.treeInfo), len(f.Trees))

@@ -37,6 +37,11 @@ def numeric(seed, columns=6, rows=ROWS):
     return x
 
 
+def tame(x):
+    """Without the values at which a linear model overflows."""
+    return np.clip(x, -20, 20)
+
+
 def holes(x, seed, share=0.2):
     rng = np.random.default_rng(seed)
     x = x.copy()
@@ -127,9 +132,9 @@ CASES = {
     "map": (OBJECTIVES, lambda x, s: np.minimum(counts(x, s), 1), {"objective": "rank:map", "max_depth": 3}, 6),
     "cox": (OBJECTIVES, lambda x, s: counts(x, s) + 1, {"objective": "survival:cox", "max_depth": 3}, 6),
     "aft": (OBJECTIVES, lambda x, s: counts(x, s) + 1, {"objective": "survival:aft", "max_depth": 3}, 6),
-    "gblinear": (OBJECTIVES, signal, {"booster": "gblinear", "objective": "reg:squarederror"}, 6),
-    "linearlogistic": (holes(numeric(18), 18, 0.1), binary, {"booster": "gblinear", "objective": "binary:logistic"}, 6),
-    "linearsoftprob": (numeric(19), classes(3), {"booster": "gblinear", "objective": "multi:softprob", "num_class": 3}, 6),
+    "gblinear": (tame(numeric(20)), signal, {"booster": "gblinear", "objective": "reg:squarederror"}, 6),
+    "linearlogistic": (holes(tame(numeric(18)), 18, 0.1), binary, {"booster": "gblinear", "objective": "binary:logistic"}, 6),
+    "linearsoftprob": (tame(numeric(19)), classes(3), {"booster": "gblinear", "objective": "multi:softprob", "num_class": 3}, 6),
 }
 
 # Models that are refused: no rows are scored.
