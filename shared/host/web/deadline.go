@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -11,7 +12,8 @@ import (
 // that is made, started and stopped for each would cost more than scoring does.
 type deadline struct {
 	context.Context
-	at time.Time
+	at    time.Time
+	ended atomic.Bool // by end, and by nothing before
 
 	mu     sync.Mutex
 	timed  context.Context // made by the first who waits
@@ -26,8 +28,11 @@ func (d *deadline) Deadline() (time.Time, bool) {
 	return d.at, true
 }
 
-// Err reports the parent's end, or that the time has passed.
+// Err reports the call's end, the parent's end, or that the time has passed.
 func (d *deadline) Err() error {
+	if d.ended.Load() {
+		return context.Canceled
+	}
 	if err := d.Context.Err(); err != nil {
 		return err
 	}
@@ -48,14 +53,21 @@ func (d *deadline) wait() context.Context {
 	defer d.mu.Unlock()
 	if d.timed == nil {
 		d.timed, d.cancel = context.WithDeadline(d.Context, d.at)
+		if d.ended.Load() {
+			d.cancel()
+		}
 	}
 	return d.timed
 }
 
-// end frees the timer. Who still waits is told that the call is over.
+// end frees the timer. Who still waits is told that the call is over; Err has to
+// say so too, for package context panics where Done is closed and Err is nil.
 func (d *deadline) end() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.Err() == nil {
+		d.ended.Store(true)
+	}
 	if d.cancel != nil {
 		d.cancel()
 	}

@@ -50,12 +50,38 @@ func TestDeadlineParent(t *testing.T) {
 	})
 }
 
-// TestDeadlineEnd frees those who still wait when the call is over.
+// TestDeadlineEnd frees those who still wait when the call is over, and tells
+// them why. A child behind a value waits on a goroutine of package context,
+// which may see the call's end although the child has ended too.
 func TestDeadlineEnd(t *testing.T) {
+	type key struct{}
 	synctest.Test(t, func(t *testing.T) {
 		d := &deadline{Context: t.Context(), at: time.Now().Add(time.Hour)}
-		done := d.Done()
+		near, cancel := context.WithCancel(d)
+		defer cancel()
+		far, cancel := context.WithCancel(context.WithValue(d, key{}, 1))
+		defer cancel()
 		d.end()
-		<-done
+		late, cancel := context.WithCancel(d)
+		defer cancel()
+		<-d.Done()
+		synctest.Wait()
+		for name, ctx := range map[string]context.Context{"itself": d, "child": near, "child behind a value": far, "late child": late} {
+			if err := ctx.Err(); !errors.Is(err, context.Canceled) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		time.Sleep(2 * time.Hour)
+		if err := d.Err(); !errors.Is(err, context.Canceled) {
+			t.Errorf("another error later: %v", err)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) { // after its time
+		d := &deadline{Context: t.Context(), at: time.Now().Add(time.Second)}
+		time.Sleep(2 * time.Second)
+		d.end()
+		if err := d.Err(); !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
 	})
 }
