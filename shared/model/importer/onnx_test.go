@@ -2,6 +2,7 @@ package importer
 
 import (
 	"bytes"
+	"errors"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -110,4 +111,156 @@ func batches(t *testing.T, m *model.Model, table []byte) {
 			}
 		}
 	}
+}
+
+// scored binds a golden model and reads its rows.
+func scored(t testing.TB, name string) (*model.Scorer, *frame.Frame, *frame.Frame) {
+	t.Helper()
+	r, err := Import(Request{File: read(t, onnxGolden+name+".onnx"), Binding: read(t, onnxGolden+name+".json")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	layout, err := frame.NewLayout(r.Model.Requires())
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := frame.CSV{}.Read(read(t, onnxGolden+"rows.csv"), layout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	scorer, err := r.Model.Bind(in.Schema())
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers, err := frame.NewLayout(scorer.Fields())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return scorer, in, answers.New(in.Rows())
+}
+
+func reset(f *frame.Frame) {
+	for _, c := range f.Cols {
+		c.Reset()
+	}
+}
+
+// TestONNXAllocates holds that no golden model allocates for a scored row.
+func TestONNXAllocates(t *testing.T) {
+	for _, name := range goldenONNX(t) {
+		scorer, in, out := scored(t, name)
+		st := scorer.NewState()
+		if n := testing.AllocsPerRun(3, func() {
+			reset(out)
+			if err := scorer.Score(st, in, out.Cols); err != nil {
+				t.Fatal(err)
+			}
+		}); n != 0 {
+			t.Errorf("%s: %v allocations for %d rows", name, n, in.Rows())
+		}
+	}
+}
+
+// TestONNXRefusesRow names the row and the reason where a graph has no answer
+// for what a cell holds.
+func TestONNXRefusesRow(t *testing.T) {
+	scorer, in, out := scored(t, "pipeline_strict") // its encoder was told to refuse unknown categories
+	layout, err := frame.NewLayout(in.Schema())
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := layout.New(3)
+	for i, c := range changed.Cols {
+		c.AppendRange(in.Cols[i], 0, 1)
+		if c.Field.Name == "city" {
+			c.AppendString([]byte("Atlantis"))
+		} else {
+			c.AppendRange(in.Cols[i], 1, 2)
+		}
+		c.AppendRange(in.Cols[i], 2, 3)
+	}
+	err = scorer.Score(scorer.NewState(), changed, out.Cols)
+	var refused *model.RowError
+	if !errors.As(err, &refused) || refused.Row != 1 || !strings.Contains(err.Error(), "OneHotEncoder") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestONNXBinding refuses bindings that do not fit a graph.
+func TestONNXBinding(t *testing.T) {
+	for _, c := range []struct{ name, file, binding, want string }{
+		{"unknown input", "logistic", `{"inputs": {"Z": ["a"]}}`, `input "Z", which the graph does not have`},
+		{"too few columns", "logistic", `{"inputs": {"X": ["a", "b"]}}`, `input "X" 2 columns, it has 8`},
+		{"no columns", "logistic", `{}`, "give its column"},
+		{"output", "logistic", `{"outputs": {"probabilities": "p"}}`, `names output "p"`},
+		{"kind", "logistic", `{"kind": "regression", "inputs": {"X": ["a","b","c","d","e","f","g","h"]}}`, "which is no regression model"},
+		{"classes", "logistic", `{"label": {"classes": ["a","b","c"]}, "inputs": {"X": ["a","b","c","d","e","f","g","h"]}}`, "3 classes given, the model has 2"},
+	} {
+		_, err := Import(Request{File: read(t, onnxGolden+c.file+".onnx"), Binding: []byte(c.binding)})
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", c.name, err, c.want)
+		}
+	}
+}
+
+// TestONNXSchemaFrom takes the columns of a graph with one unnamed table from
+// the training data, and the types of named inputs.
+func TestONNXSchemaFrom(t *testing.T) {
+	rows := read(t, onnxGolden+"rows.csv")
+	r, err := Import(Request{File: read(t, onnxGolden+"pipeline_ridge.onnx"), SchemaFrom: rows, Check: beside(rows, read(t, onnxGolden+"pipeline_ridge.csv"))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	requires := frame.Schema(r.Model.Requires())
+	if city := requires[requires.Index("city")]; city.Type != frame.String || len(city.Levels) != 5 {
+		t.Errorf("city is %+v", city)
+	}
+	var table bytes.Buffer
+	for line := range bytes.Lines(rows) {
+		table.Write(bytes.Join(bytes.Split(bytes.TrimSpace(line), []byte(","))[:8], []byte(",")))
+		table.WriteByte('\n')
+	}
+	if r, err = Import(Request{File: read(t, onnxGolden+"linear.onnx"), SchemaFrom: table.Bytes(), Check: beside(rows, read(t, onnxGolden+"linear.csv"))}); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(strings.Join(r.Warnings, "\n"), `"n0" to "n7"`) {
+		t.Errorf("warnings %q", r.Warnings)
+	}
+}
+
+// BenchmarkONNXPipeline scores scikit-learn's imputer, scaler, one-hot and
+// logistic regression, from frame to score cells.
+func BenchmarkONNXPipeline(b *testing.B) {
+	scorer, in, out := scored(b, "pipeline_logistic")
+	layout, err := frame.NewLayout(in.Schema())
+	if err != nil {
+		b.Fatal(err)
+	}
+	var single []*frame.Frame // a different row each call
+	for r := range in.Rows() {
+		f := layout.New(1)
+		for i, c := range f.Cols {
+			c.AppendRange(in.Cols[i], r, r+1)
+		}
+		single = append(single, f)
+	}
+	st := scorer.NewState()
+	b.Run("1 row", func(b *testing.B) {
+		i := 0
+		for b.Loop() {
+			reset(out)
+			if err := scorer.Score(st, single[i%len(single)], out.Cols); err != nil {
+				b.Fatal(err)
+			}
+			i++
+		}
+	})
+	b.Run("1000 rows", func(b *testing.B) {
+		for b.Loop() {
+			reset(out)
+			if err := scorer.Score(st, in, out.Cols); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 }
