@@ -50,7 +50,6 @@ package registry
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -58,7 +57,6 @@ import (
 	"github.com/portico-ml/portico/shared/auth"
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/scoring"
-	"github.com/portico-ml/portico/shared/service"
 	"github.com/portico-ml/portico/shared/storage"
 )
 
@@ -100,6 +98,7 @@ type Registry struct {
 
 	pointers    *pointers
 	deployments *deployments
+	manifests   manifests
 	evidence    evidence
 	usage       *usage
 }
@@ -138,17 +137,4 @@ func (r *Registry) load(ctx context.Context, ws, digest string) (*scoring.Deploy
 		return nil, 0, err
 	}
 	return d, d.Size(), nil
-}
-
-// Manifest returns the parsed manifest of a deployment of ws.
-func (r *Registry) Manifest(ctx context.Context, ws, digest string) (*service.Manifest, error) {
-	body, err := r.artifacts.Get(ctx, ws, digest)
-	if err != nil {
-		return nil, fault.Wrap(err, fault.Unavailable, "read manifest "+digest)
-	}
-	m, err := parseManifest(body)
-	if err != nil {
-		return nil, fmt.Errorf("manifest %s: %w", digest, err)
-	}
-	return m, nil
 }

@@ -136,7 +136,7 @@ func (r *Registry) deriveFrom(ctx context.Context, ws, svc, base string, parts m
 	if len(parts) == 0 {
 		return d, fault.New(fault.BadArgument, "BadParameterValue", "no resource is named").At("Resources")
 	}
-	m, err := r.Manifest(ctx, ws, base)
+	m, _, err := r.readManifest(ctx, ws, base) // to be changed
 	if err != nil {
 		return d, err
 	}

@@ -157,7 +157,7 @@ func (r *Registry) Roots(ctx context.Context, ws string, keep func(digest string
 	delete(digests, "")
 	for digest := range digests {
 		keep(digest)
-		m, err := r.Manifest(ctx, ws, digest)
+		m, _, err := r.readManifest(ctx, ws, digest) // of all services: the cache is not for them
 		if err != nil {
 			return err
 		}
