@@ -162,12 +162,13 @@ func (f *Function) keys(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return answerKeys(w, k)
+	return answerSecret(w, k)
 }
 
-func answerKeys(w http.ResponseWriter, k *registry.Keys) error {
+// answerSecret answers with what no cache on the way may keep.
+func answerSecret(w http.ResponseWriter, v any) error {
 	w.Header().Set("Cache-Control", "no-store")
-	return web.JSON(w, http.StatusOK, k)
+	return web.JSON(w, http.StatusOK, v)
 }
 
 func (f *Function) regenerateKey(w http.ResponseWriter, r *http.Request) error {
@@ -179,7 +180,7 @@ func (f *Function) regenerateKey(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return answerKeys(w, k)
+	return answerSecret(w, k)
 }
 
 // history is that of the endpoint in the path, of default without one.

@@ -179,7 +179,7 @@ func (f *Function) answerTokens(w http.ResponseWriter, r *http.Request, ws strin
 	if err != nil {
 		return err
 	}
-	return web.JSON(w, http.StatusOK, tokens{p, s})
+	return answerSecret(w, tokens{p, s})
 }
 
 func (f *Function) regenerateToken(w http.ResponseWriter, r *http.Request) error {
@@ -235,7 +235,7 @@ func (f *Function) webhook(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return web.JSON(w, http.StatusOK, hook)
+	return answerSecret(w, hook)
 }
 
 func (f *Function) putWebhook(w http.ResponseWriter, r *http.Request) error {
@@ -251,7 +251,7 @@ func (f *Function) putWebhook(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return web.JSON(w, http.StatusOK, hook)
+	return answerSecret(w, hook)
 }
 
 func (f *Function) deleteWebhook(w http.ResponseWriter, r *http.Request) error {
