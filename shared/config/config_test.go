@@ -79,6 +79,7 @@ func TestBadSettingsAreNamedAndHarmless(t *testing.T) {
 		{"PORTICO_MAX_BODY_BYTES", "9999999999GiB", "size"},
 		{"PORTICO_MAX_ROWS", "-1", "number"},
 		{"PORTICO_SCORE_TIMEOUT", "60", "duration"},
+		{"PORTICO_STALE_FOR", "0s", "duration from 1s"}, // which would mean the default
 		{"PORTICO_FOUR_EYES", "yes", "true nor false"},
 		{"PORTICO_LOG_LEVEL", "loud", "none of"},
 		{"PORTICO_LISTEN", "8080", "host:port"},

@@ -196,7 +196,7 @@ var settings = []Setting{
 	{
 		Name: "PORTICO_STALE_FOR", Unit: "duration", Default: "5m", Example: "5m",
 		Meaning: "How long an endpoint is served from memory while storage cannot be reached.",
-		set:     duration(0, 24*time.Hour, func(c *Config) *time.Duration { return &c.StaleFor }),
+		set:     duration(time.Second, 24*time.Hour, func(c *Config) *time.Duration { return &c.StaleFor }),
 	},
 	{
 		Name: "PORTICO_GLOBAL_LIMITS", Unit: "true or false", Default: "false", Example: "false",
