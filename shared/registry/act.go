@@ -1,10 +1,12 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/portico-ml/portico/shared/fault"
@@ -211,13 +213,7 @@ func (r *Registry) endpoints(ctx context.Context, ws, svc string) ([]*endpointSt
 		return 1
 	}
 	slices.SortFunc(all, func(x, y *endpointState) int {
-		if d := rank(x) - rank(y); d != 0 {
-			return d
-		}
-		if x.Name < y.Name {
-			return -1
-		}
-		return 1
+		return cmp.Or(rank(x)-rank(y), strings.Compare(x.Name, y.Name))
 	})
 	return all, nil
 }

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"slices"
 
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/service"
@@ -76,9 +77,7 @@ func (r *Registry) Promotions(ctx context.Context, ws, svc string, by Actor) ([]
 		}
 		all = append(all, p)
 	}
-	for i, j := 0, len(all)-1; i < j; i, j = i+1, j-1 {
-		all[i], all[j] = all[j], all[i]
-	}
+	slices.Reverse(all)
 	return all, nil
 }
 
@@ -113,7 +112,8 @@ func (r *Registry) Promotion(ctx context.Context, ws, svc string, n int64, by Ac
 	return p, err
 }
 
-// Deployment record of a digest, as it was published.
+// DeploymentRecord returns what is known of a deployment of the service besides
+// its manifest.
 func (r *Registry) DeploymentRecord(ctx context.Context, ws, svc, digest string, by Actor) (*Deployment, error) {
 	if err := by.May(ActRead, onService); err != nil {
 		return nil, err

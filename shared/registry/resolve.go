@@ -271,13 +271,14 @@ func (ps *pointers) start(p *pointer, now time.Time) (*flight, *snapshot) {
 		if f.err == nil {
 			f.snap = &snapshot{t, at}
 		}
-		ps.land(p, f, at, readService)
+		ps.land(p, f, at, readService, old == nil)
 	}()
 	return f, old
 }
 
-// land records the outcome of a read.
-func (ps *pointers) land(p *pointer, f *flight, at time.Time, readService bool) {
+// land records the outcome of a read. The first of an endpoint that exists was
+// no look-up of an unknown id, and is given back.
+func (ps *pointers) land(p *pointer, f *flight, at time.Time, readService, first bool) {
 	p.mu.Lock()
 	p.flight = nil
 	switch {
@@ -308,7 +309,7 @@ func (ps *pointers) land(p *pointer, f *flight, at time.Time, readService bool) 
 		if ps.m[p.address] == p {
 			delete(ps.m, p.address)
 		}
-	case f.err == nil:
+	case f.err == nil && first:
 		ps.unknown.give()
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -237,6 +238,39 @@ func TestResolveUnknown(t *testing.T) {
 		time.Sleep(negativeAge + 2*time.Second)
 		_, late := plant(t, m, r)
 		resolves(t, r, late, strings.Repeat("a", 64))
+	})
+}
+
+// Endpoints in use are read again and again; that must not pay for look-ups of
+// ids that do not exist.
+func TestRefreshingAllowsNoMoreUnknownIDs(t *testing.T) {
+	bubble(t, func(t *testing.T, m *memTables, r *Registry) {
+		const endpoints, seconds = 40, 10
+		var ids []string
+		for range endpoints {
+			_, id := plant(t, m, r)
+			ids = append(ids, id)
+		}
+		var looked atomic.Int64
+		var wg sync.WaitGroup
+		for end := time.Now().Add(seconds * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+			for _, id := range ids {
+				resolves(t, r, id, strings.Repeat("a", 64))
+			}
+			for range 10 {
+				wg.Go(func() {
+					if _, err := r.Resolve(t.Context(), testWS, service.NewID()); fault.Is(err, fault.NotFound) {
+						looked.Add(1)
+					} else if !fault.Is(err, fault.Throttled) {
+						t.Error(err)
+					}
+				})
+			}
+		}
+		wg.Wait()
+		if n := looked.Load(); n > (seconds+3)*unknownPerSec {
+			t.Errorf("%d look-ups in %d seconds", n, seconds)
+		}
 	})
 }
 

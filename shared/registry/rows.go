@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
@@ -62,10 +63,7 @@ type Who struct {
 }
 
 func (w Who) String() string {
-	if w.Name != "" {
-		return w.Name
-	}
-	return w.ID
+	return cmp.Or(w.Name, w.ID)
 }
 
 // Life of a service.
@@ -303,7 +301,7 @@ func jsonRow(v any) (storage.Props, error) {
 	return storage.Props{"json": b}, nil
 }
 
-// fit encodes a promotion within the size of a property: of a difference too
+// props encodes a promotion within the size of a property: of a difference too
 // long to keep, the tail is counted instead.
 func (p *Promotion) props() (storage.Props, error) {
 	q := *p
