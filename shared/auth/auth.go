@@ -7,6 +7,7 @@
 package auth
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -71,13 +72,7 @@ func (id Identity) Key() string {
 
 // Display is the name to show for the identity: the friendliest there is.
 func (id Identity) Display() string {
-	switch {
-	case id.Name != "":
-		return id.Name
-	case id.Email != "":
-		return id.Email
-	}
-	return id.Subject
+	return cmp.Or(id.Name, id.Email, id.Subject)
 }
 
 // TokenIdentity is who calls with a workspace token: a program of the

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -166,7 +168,8 @@ func (v *Verifier) Verify(ctx context.Context, bearer string) (Identity, error) 
 	if err != nil {
 		return Identity{}, explain(err)
 	}
-	if !anyOf(list(claims, "aud"), from.Audiences) {
+	meant := func(aud string) bool { return slices.Contains(from.Audiences, aud) }
+	if !slices.ContainsFunc(list(claims, "aud"), meant) {
 		return Identity{}, refuse("the token is not for this application: its audience is another")
 	}
 	id := from.identity(claims)
@@ -207,7 +210,7 @@ func (is *issuer) identity(c jwt.MapClaims) Identity {
 		Issuer:  is.Name,
 		Subject: text(c, "sub"),
 		Name:    text(c, "name"),
-		Email:   first(text(c, "email"), text(c, "preferred_username"), text(c, "upn")),
+		Email:   cmp.Or(text(c, "email"), text(c, "preferred_username"), text(c, "upn")),
 		Groups:  list(c, "groups"),
 	}
 	// Entra's sub differs from application to application, and its two token
@@ -216,7 +219,7 @@ func (is *issuer) identity(c jwt.MapClaims) Identity {
 	if tid, oid := text(c, "tid"), text(c, "oid"); oid != "" && entraIssuer(is.Name, tid) {
 		id.Issuer, id.Subject = "https://login.microsoftonline.com/"+tid+"/v2.0", oid
 	}
-	id.Operator = is.OperatorRole != "" && anyOf(list(c, "roles"), []string{is.OperatorRole})
+	id.Operator = is.OperatorRole != "" && slices.Contains(list(c, "roles"), is.OperatorRole)
 	return id
 }
 
@@ -241,24 +244,4 @@ func list(c jwt.MapClaims, name string) []string {
 		return out
 	}
 	return nil
-}
-
-func first(s ...string) string {
-	for _, v := range s {
-		if v != "" {
-			return v
-		}
-	}
-	return ""
-}
-
-func anyOf(have, want []string) bool {
-	for _, h := range have {
-		for _, w := range want {
-			if h == w {
-				return true
-			}
-		}
-	}
-	return false
 }

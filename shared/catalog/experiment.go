@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"slices"
@@ -238,14 +239,5 @@ func (c *Catalog) experimentLost(ctx context.Context, ws, id string, err error) 
 
 func revisionChanged(x *Experiment) error {
 	return fault.New(fault.Conflict, "RevisionChanged", "%s changed the experiment at %s: read it again and repeat your change",
-		first(x.By.Name, x.By.ID), x.Updated.Format(time.RFC3339))
-}
-
-func first(s ...string) string {
-	for _, v := range s {
-		if v != "" {
-			return v
-		}
-	}
-	return ""
+		cmp.Or(x.By.Name, x.By.ID), x.Updated.Format(time.RFC3339))
 }
