@@ -147,6 +147,18 @@ func TestWorkspaces(t *testing.T) {
 	}
 
 	name := "Telecom Ltd"
+	for what, text := range map[string]string{"description": strings.Repeat("x", 2001), "region": "\xff"} {
+		n, ch := catalog.NewWorkspace{Name: "w"}, catalog.WorkspaceChange{}
+		if what == "region" {
+			n.Region, ch.Region = text, &text
+		} else {
+			n.Description, ch.Description = text, &text
+		}
+		_, err = c.CreateWorkspace(ctx, n, ada)
+		want(t, err, fault.BadArgument, "BadParameterValue", "the workspace's "+what)
+		_, err = c.ChangeWorkspace(ctx, ws, ch)
+		want(t, err, fault.BadArgument, "BadParameterValue", "the workspace's "+what)
+	}
 	_, err = c.ChangeWorkspace(ctx, ws, catalog.WorkspaceChange{Name: &name})
 	ok(t, err)
 	if w, _ := c.Workspace(ctx, ws); w.Name != name || w.Region != "West Europe" {

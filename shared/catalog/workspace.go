@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/portico-ml/portico/shared/auth"
 	"github.com/portico-ml/portico/shared/fault"
@@ -70,7 +71,7 @@ type NewWorkspace struct {
 
 // CreateWorkspace makes a workspace. An id that is taken is fault.Conflict.
 func (c *Catalog) CreateWorkspace(ctx context.Context, n NewWorkspace, by auth.Identity) (*Workspace, error) {
-	if err := CheckName("workspace", n.Name); err != nil {
+	if err := checkWorkspace(n.Name, n.Description, n.Region); err != nil {
 		return nil, err
 	}
 	if n.ID == "" {
@@ -170,19 +171,26 @@ type WorkspaceChange struct {
 
 // ChangeWorkspace changes a workspace's description of itself.
 func (c *Catalog) ChangeWorkspace(ctx context.Context, ws string, ch WorkspaceChange) (*Workspace, error) {
-	if ch.Name != nil {
-		if err := CheckName("workspace", *ch.Name); err != nil {
-			return nil, err
-		}
-	}
 	return c.changeWorkspace(ctx, ws, func(w *Workspace) error {
 		for _, f := range []struct{ dst, src *string }{{&w.Name, ch.Name}, {&w.Description, ch.Description}, {&w.Region, ch.Region}} {
 			if f.src != nil {
 				*f.dst = *f.src
 			}
 		}
-		return nil
+		return checkWorkspace(w.Name, w.Description, w.Region)
 	})
+}
+
+func checkWorkspace(name, description, region string) error {
+	for _, f := range []struct {
+		what, text string
+		most       int
+	}{{"description", description, 2000}, {"region", region, maxName}} {
+		if len(f.text) > f.most || !utf8.ValidString(f.text) {
+			return fault.New(fault.BadArgument, "BadParameterValue", "the workspace's %s: at most %d bytes of text are kept, not %d", f.what, f.most, len(f.text)).At(f.what)
+		}
+	}
+	return CheckName("workspace", name)
 }
 
 // RegenerateToken replaces the workspace token in slot; the old one is refused
