@@ -143,6 +143,15 @@ func TestJob_chunks(t *testing.T) {
 	}
 }
 
+// A body that begins with a byte order mark is read as RRS reads it.
+func TestSubmit_byteOrderMark(t *testing.T) {
+	r := newRig(t)
+	r.put("in.csv", small)
+	if s := r.status(r.submit("\ufeff" + body(""))); s.StatusCode != NotStarted {
+		t.Errorf("the job is %s", s.StatusCode)
+	}
+}
+
 func TestSubmit_refusals(t *testing.T) {
 	r := newRig(t)
 	r.put("in.csv", small)

@@ -35,6 +35,7 @@ func comma(format string) byte {
 }
 
 func decodeRequest(body []byte) (*request, error) {
+	body = bytes.TrimPrefix(body, []byte("\ufeff")) // some .NET writers begin with it
 	if len(bytes.TrimSpace(body)) == 0 {
 		return nil, fault.New(fault.BadArgument, "RequestIsEmpty", "The request has no body.")
 	}
