@@ -26,13 +26,11 @@ func (r reference) url() string {
 	return strings.TrimSuffix(r.BaseLocation, "/") + "/" + strings.TrimPrefix(r.RelativeLocation, "/") + r.SasBlobToken
 }
 
-// status is a classic job status with the fields that Portico adds.
+// status is a classic job status.
 type status struct {
 	StatusCode string
 	Results    map[string]reference
 	Details    *string
-	RowsRead   int64
-	RowsBad    int64
 }
 
 // retentionList scores May by BES and says how good the list is.
