@@ -249,6 +249,25 @@ func TestRowError_dropped(t *testing.T) {
 	}
 }
 
+// TestRowError_noInput has a parameter that the rows of the service's own data
+// do not bear.
+func TestRowError_noInput(t *testing.T) {
+	b := newBench(t)
+	id := b.experiment("own rows", []byte(`{"nodes":{"e":{"module":"Enter Data Manually","parameters":{"Data":"a\n10"}},
+	 "x":{"module":"Apply Math Operation","parameters":{"Category":"Operations","Arithmetic operation":"Multiply","Constant operation argument":"2","Column set":"a","Output mode":"Inplace"}},
+	 "o":{"outputId":"output1"}},
+	"edges":[{"sourceNodeId":"e","targetNodeId":"x"},{"sourceNodeId":"x","targetNodeId":"o"}],
+	"graphParameters":{"rate":{"type":"Double","default":"2","links":[{"nodeId":"x","parameterKey":"Constant operation argument"}]}}}`))
+	finished(t, b.run(id))
+	s := b.load(b.deployable(id)).Session()
+	if err := s.SetParameters(map[string]string{"rate": "1e308"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Score(t.Context()); !fault.HasCode(err, "Error0033") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestDeadline(t *testing.T) {
 	b, id := smallBench(t)
 	finished(t, b.run(id))

@@ -238,7 +238,7 @@ func (w *work) run(ctx context.Context, inputs []*frame.Frame) ([]*frame.Frame, 
 // number is not the caller's.
 func (w *work) placed(err error, in, inputs []*frame.Frame) error {
 	row, ok := errors.AsType[*RowError](err)
-	if !ok {
+	if !ok || len(inputs) != 1 {
 		return err
 	}
 	for _, f := range in {
