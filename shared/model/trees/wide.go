@@ -4,11 +4,12 @@ import "math"
 
 // The wide path scores a block of rows with 64-byte vectors, one byte a row.
 // It takes forests that are summed in float32 and laid out perfect throughout,
-// up to wideDepth deep, on processors that have the instructions; its sums are
+// up to perfectDepth deep, on processors that have the instructions; its sums are
 // the scalar path's to the bit, for each row's leaves are added in the same
 // order.
 
-// wideDepth is the deepest tree whose leaf numbers fit the kernel's tables.
+// wideDepth is the deepest tree whose leaf numbers fit the kernel's tables; a
+// deeper one is cut into parts of that depth.
 const wideDepth = 6
 
 // wideFrom is the number of rows from which a vector of 64 pays.
@@ -20,8 +21,8 @@ const leafTail = 64
 // wideTrees is a run of trees of one depth that add to one output, as the
 // kernel reads it; its field order is the kernel's.
 type wideTrees struct {
-	slots  *uint16  // 64 a tree, by heap index: the slot's offset in a block, in eighths
-	ranks  *byte    // 64 a tree, by heap index
+	slots  *uint16  // 64 a tree or part, by heap index: the slot's offset in a block, in eighths
+	ranks  *byte    // 64 a tree or part, by heap index
 	leaves *float32 // 1<<depth a tree
 	depth  uintptr
 	trees  uintptr
@@ -52,10 +53,10 @@ func widen(w *forest[float32], slots int) *wide {
 	}
 	n := 0
 	for i := range w.groups {
-		if w.groups[i].linked || w.groups[i].depth > wideDepth {
+		if w.groups[i].linked {
 			return nil
 		}
-		n += int(w.groups[i].trees)
+		n += int(w.groups[i].trees) * parts(w.groups[i].depth)
 	}
 	v := &wide{slots: make([]uint16, 64*n), ranks: make([]byte, 64*n)}
 	// The trees of one output stand as they are added already; those of several
@@ -65,7 +66,7 @@ func widen(w *forest[float32], slots int) *wide {
 	} else {
 		v.leaves = make([]float32, 0, len(w.leaves)+leafTail)
 	}
-	at := 0 // trees laid out so far
+	at := 0 // trees and parts laid out so far
 	type span struct{ output, first, leaf, depth, trees int }
 	var spans []span
 	for o := range w.base {
@@ -83,14 +84,11 @@ func widen(w *forest[float32], slots int) *wide {
 				}
 				spans[len(spans)-1].trees++
 				from := g.node + k<<g.depth
-				for h, test := range w.nodes[from:][:1<<g.depth] {
-					v.slots[64*at+h] = uint16(test >> 8 * (BlockRows / 8))
-					v.ranks[64*at+h] = byte(test)
-				}
+				v.place(at, w.nodes[from:][:1<<g.depth], parts(g.depth))
 				if len(w.base) > 1 {
 					v.leaves = append(v.leaves, w.leaves[from:][:1<<g.depth]...)
 				}
-				at++
+				at += parts(g.depth)
 			}
 		}
 	}
@@ -101,6 +99,28 @@ func widen(w *forest[float32], slots int) *wide {
 		}, uint32(s.output)})
 	}
 	return v
+}
+
+// parts is how many parts the kernel cuts a tree into.
+func parts(depth uint8) int { return 1 << max(0, int(depth)-wideDepth) }
+
+// place lays out the nodes of a perfect tree, in heap order, as parts from
+// number at on. The tests above the parts stand at index 0, which no heap uses:
+// of part i the test with heap index i+1.
+func (v *wide) place(at int, nodes []uint32, parts int) {
+	set := func(part, h int, test uint32) {
+		i := 64*(at+part) + h
+		v.slots[i], v.ranks[i] = uint16(test>>8*(BlockRows/8)), byte(test)
+	}
+	for i := range parts - 1 {
+		set(i, 0, nodes[i+1])
+	}
+	for part := range parts {
+		for h := 1; h < len(nodes)/parts; h++ {
+			level := int(bitLen(uint32(h))) - 1
+			set(part, h, nodes[(parts+part)<<level+h-1<<level])
+		}
+	}
 }
 
 // bytes is the memory of the layout beside w's.
@@ -141,7 +161,11 @@ func (s *Session) predictWide(x []float64, n int, out []float64) {
 	}
 	for i := range e.wide.runs {
 		run := &e.wide.runs[i]
-		walkWide(&run.wideTrees, &s.rows[0], &s.wide[run.output])
+		if run.depth > wideDepth {
+			walkDeep(&run.wideTrees, &s.rows[0], &s.wide[run.output])
+		} else {
+			walkWide(&run.wideTrees, &s.rows[0], &s.wide[run.output])
+		}
 	}
 	k := len(w.base)
 	for o := range k {

@@ -11,6 +11,11 @@ var hasWide = cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ &
 //go:noescape
 func walkWide(t *wideTrees, block *byte, sums *[64]float32)
 
+// walkDeep is walkWide for trees of depth 7 or 8, each in two or four parts.
+//
+//go:noescape
+func walkDeep(t *wideTrees, block *byte, sums *[64]float32)
+
 // rankColumn writes, for each of n ≤ 64 values, how many of t's cuts are at most
 // it as a float32, and returns which are NaN; their rank is written as 0.
 //

@@ -6,4 +6,6 @@ const hasWide = false
 
 func walkWide(*wideTrees, *byte, *[64]float32) { panic("trees: no vector instructions") }
 
+func walkDeep(*wideTrees, *byte, *[64]float32) { panic("trees: no vector instructions") }
+
 func rankColumn(*cutTable, *float64, int, *byte) uint64 { panic("trees: no vector instructions") }

@@ -103,7 +103,12 @@ func TestBatch(t *testing.T) {
 		{"three outputs", randomForest(rng, 9, 3, 60, 5, 0.1, Less), true},
 		{"mixed depths", mixed(rng), true},
 		{"average", average(randomForest(rng, 9, 3, 60, 5, 0.1, Less)), true},
-		{"depth 8", randomForest(rng, 9, 1, 20, 8, 0.1, Less), false},
+		{"depth 7", randomForest(rng, 9, 1, 21, 7, 0.05, Less, In), true},
+		{"depth 8", randomForest(rng, 9, 1, 20, 8, 0.05, Less), true},
+		{"depth 8, five outputs", randomForest(rng, 9, 5, 50, 8, 0.03, Less, LessEqual, In), true},
+		{"depth 8, average", average(randomForest(rng, 9, 2, 16, 8, 0.05, Less)), true},
+		{"depths 1 to 8", depths(rng), true},
+		{"depth 9", randomForest(rng, 9, 1, 20, 9, 0.1, Less), false},
 		{"depth 14", randomForest(rng, 9, 2, 6, 14, 0.2, Less), false},
 		{"float64", double(randomForest(rng, 9, 1, 40, 6, 0.1, LessEqual)), false},
 	}
@@ -130,6 +135,15 @@ func TestBatch(t *testing.T) {
 			}
 		})
 	}
+}
+
+// depths is a forest whose groups of eight trees have depths 1 to 8.
+func depths(rng *rand.Rand) *Forest {
+	f := randomForest(rng, 7, 1, 0, 1, 0, Less)
+	for depth := 1; depth <= 8; depth++ {
+		f.Trees = append(f.Trees, randomForest(rng, 7, 1, lanes, depth, 0, Less, In).Trees...)
+	}
+	return f
 }
 
 func mixed(rng *rand.Rand) *Forest {
