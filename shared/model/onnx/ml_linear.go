@@ -321,7 +321,7 @@ func buildSVMClassifier(d *decl) (op, error) {
 				for v := range similar {
 					similar[v] = s.similar(c.in[0], r, s.vectors[v*cols:])
 				}
-				answer := between
+				var answer []float64
 				class := 0
 				if linear {
 					answer = similar

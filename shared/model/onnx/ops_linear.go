@@ -60,14 +60,13 @@ func product(c *call, x, y *tensor) error {
 		return refuse("a scalar")
 	}
 	m, k := 1, x.shape[x.rank()-1]
-	xs, ys := x.shape[:x.rank()-1], y.shape
+	xs := x.shape[:x.rank()-1]
+	var ys []int
 	if len(xs) > 0 {
 		m, xs = xs[len(xs)-1], xs[:len(xs)-1]
 	}
 	n := 1
-	if y.rank() == 1 {
-		ys = nil
-	} else {
+	if y.rank() > 1 {
 		n, ys = y.shape[y.rank()-1], y.shape[:y.rank()-2]
 	}
 	if inner := y.shape[max(0, y.rank()-2)]; inner != k {

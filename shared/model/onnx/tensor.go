@@ -61,8 +61,6 @@ type number interface {
 	float32 | float64 | int32 | int64
 }
 
-type float interface{ float32 | float64 }
-
 // typeOf returns the Type that T holds.
 func typeOf[T element]() Type {
 	var v T
