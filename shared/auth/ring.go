@@ -112,23 +112,6 @@ func (r *Ring) Names() []string {
 // Current names the entry from which new keys are derived.
 func (r *Ring) Current() string { return r.entries[0].Name }
 
-// Retirable lists the entries that can be taken out of the ring: all but the
-// current one and those in use. Missing lists the names in use that the ring
-// lacks; each is a set of keys that no longer works.
-func (r *Ring) Retirable(inUse []string) (retirable, missing []string) {
-	for _, e := range r.entries[1:] {
-		if !slices.Contains(inUse, e.Name) {
-			retirable = append(retirable, e.Name)
-		}
-	}
-	for _, n := range inUse {
-		if r.find(n) == nil && !slices.Contains(missing, n) {
-			missing = append(missing, n)
-		}
-	}
-	return retirable, missing
-}
-
 func (r *Ring) find(name string) *MasterKey {
 	for i := range r.entries {
 		if r.entries[i].Name == name {

@@ -116,23 +116,6 @@ func TestNewRing(t *testing.T) {
 	}
 }
 
-func TestRetirable(t *testing.T) {
-	r := testRing(t, "k3", "k2", "k1")
-	for _, tt := range []struct {
-		inUse, retirable, missing []string
-	}{
-		{nil, []string{"k2", "k1"}, nil},
-		{[]string{"k1"}, []string{"k2"}, nil},
-		{[]string{"k1", "k2", "k3"}, nil, nil},
-		{[]string{"k0", "k2", "k0"}, []string{"k1"}, []string{"k0"}},
-	} {
-		retirable, missing := r.Retirable(tt.inUse)
-		if !slices.Equal(retirable, tt.retirable) || !slices.Equal(missing, tt.missing) {
-			t.Errorf("Retirable(%v) = %v, %v; want %v, %v", tt.inUse, retirable, missing, tt.retirable, tt.missing)
-		}
-	}
-}
-
 func TestMarks(t *testing.T) {
 	a, b := testRing(t, "k1", "k2").Marks(), testRing(t, "k2", "k1").Marks() // testRing's keys go by position
 	if len(a) != 2 || len(a["k1"]) != 16 || a["k1"] == a["k2"] {

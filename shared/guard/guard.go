@@ -11,7 +11,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -175,43 +174,4 @@ func (d *Dialer) Client() *http.Client {
 	return &http.Client{Transport: d.transport, CheckRedirect: noRedirect}
 }
 
-// Bounded returns a client for small documents: a call ends within timeout,
-// and reading more than max bytes of an answer is fault.TooLarge.
-func (d *Dialer) Bounded(timeout time.Duration, max int64) *http.Client {
-	return &http.Client{Transport: bounded{d.transport, max}, CheckRedirect: noRedirect, Timeout: timeout}
-}
-
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-
-type bounded struct {
-	next http.RoundTripper
-	max  int64
-}
-
-func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
-	res, err := b.next.RoundTrip(r)
-	if err != nil {
-		return nil, err
-	}
-	res.Body = &boundedBody{res.Body, b.max, b.max}
-	return res, nil
-}
-
-// boundedBody fails at the first byte past its limit.
-type boundedBody struct {
-	io.ReadCloser
-	left, max int64
-}
-
-func (b *boundedBody) Read(p []byte) (int, error) {
-	if int64(len(p)) > b.left+1 {
-		p = p[:b.left+1]
-	}
-	n, err := b.ReadCloser.Read(p)
-	if int64(n) > b.left {
-		n = int(b.left)
-		err = fault.New(fault.TooLarge, "", "the answer is longer than %d bytes", b.max)
-	}
-	b.left -= int64(n)
-	return n, err
-}

@@ -1,8 +1,6 @@
 package guard
 
 import (
-	"context"
-	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -10,7 +8,6 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/portico-ml/portico/shared/fault"
 )
@@ -185,54 +182,22 @@ func TestClientIgnoresProxyAndRedirects(t *testing.T) {
 		io.WriteString(w, "here")
 	})
 	d := New(Rules{Allow: []Network{allow}})
-	for _, c := range []*http.Client{d.Client(), d.Bounded(time.Minute, 100)} {
-		res, err := get(t, c, url)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if body, _ := io.ReadAll(res.Body); string(body) != "here" {
-			t.Errorf("body %q", body)
-		}
-		res, err = get(t, c, url+"/away")
-		if err != nil || res.StatusCode != http.StatusFound {
-			t.Errorf("redirect: %v, %v; want the 302 itself", res, err)
-		}
+	c := d.Client()
+	res, err := get(t, c, url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body, _ := io.ReadAll(res.Body); string(body) != "here" {
+		t.Errorf("body %q", body)
+	}
+	res, err = get(t, c, url+"/away")
+	if err != nil || res.StatusCode != http.StatusFound {
+		t.Errorf("redirect: %v, %v; want the 302 itself", res, err)
 	}
 	if proxied {
 		t.Error("a proxy of the environment was used")
 	}
 	if d.Transport().Proxy != nil {
 		t.Error("the transport has a proxy")
-	}
-}
-
-func TestBounded(t *testing.T) {
-	url, allow := testServer(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/never" {
-			<-r.Context().Done()
-			return
-		}
-		io.WriteString(w, strings.Repeat("x", 100))
-	})
-	d := New(Rules{Allow: []Network{allow}})
-	for _, tt := range []struct {
-		max int64
-		ok  bool
-	}{{101, true}, {100, true}, {99, false}, {1, false}} {
-		res, err := get(t, d.Bounded(time.Minute, tt.max), url)
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, err := io.ReadAll(res.Body)
-		if tt.ok && (err != nil || len(body) != 100) {
-			t.Errorf("limit %d: %d bytes, %v", tt.max, len(body), err)
-		}
-		if !tt.ok && (!fault.Is(err, fault.TooLarge) || int64(len(body)) != tt.max) {
-			t.Errorf("limit %d: %d bytes, err %v, want TooLarge", tt.max, len(body), err)
-		}
-	}
-	_, err := get(t, d.Bounded(50*time.Millisecond, 100), url+"/never")
-	if !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("no answer: err %v, want a deadline", err)
 	}
 }
