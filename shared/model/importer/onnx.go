@@ -222,6 +222,9 @@ func (l *onnxLoader) kind(o onnx.Output, g *onnx.Model) error {
 		m.Classes = classes
 	}
 	probabilities := g.Probabilities()
+	if o.Coupled {
+		l.warn("output %q has an SVM's probabilities: Scored Labels is the class of the highest, where predict answers the class with the most votes", o.Name)
+	}
 	switch {
 	case o.Votes:
 		return refuseONNX("output %q has scores of pairs of classes: train the SVM with probability=True", o.Name)

@@ -20,7 +20,7 @@ type program struct {
 
 // step computes values of values. A missing optional input is value none.
 type step struct {
-	node    *node
+	name    string // of its node, for refusals
 	op      op
 	in, out []int
 }
@@ -233,7 +233,7 @@ func (c *compiler) add(n *node) error {
 	if len(n.outputs) == 0 || len(n.outputs) > 1<<10 {
 		return refuse("%d outputs", len(n.outputs))
 	}
-	s := step{node: n}
+	s := step{name: n.title()}
 	d := &decl{node: n, opset: c.g.opsets[n.domain], read: make([]bool, len(n.attrs))}
 	constant := true
 	for i, name := range n.inputs {

@@ -32,6 +32,9 @@ type Output struct {
 	Width int // numbers in a row; 0 where the file does not say
 	// Classes are the labels that belong to the numbers, where the file says.
 	Classes []string
+	// Coupled says that the numbers are probabilities of an SVM, which answers
+	// the class with the most votes, not always that of the highest.
+	Coupled bool
 	// Votes says that the numbers are of pairs of classes: an SVM's of more
 	// than two classes without probabilities.
 	Votes  bool
@@ -144,16 +147,23 @@ func (f *File) Outputs() []Output {
 				o.Classes = nil
 			}
 		}
-		o.Votes = f.votes(o.tensor)
+		o.Coupled, o.Votes = f.svm(o.tensor)
 		outputs = append(outputs, o)
 	}
 	return outputs
 }
 
-func (f *File) votes(name string) bool {
+// svm says what the numbers of an SVM are.
+func (f *File) svm(name string) (coupled, votes bool) {
 	n := f.maker(name)
-	return n != nil && n.op == "SVMClassifier" && len(classLabels(n)) > 2 && !slices.ContainsFunc(n.attrs, func(a attr) bool { return a.name == "prob_a" && len(a.floats) > 0 }) &&
-		slices.ContainsFunc(n.attrs, func(a attr) bool { return a.name == "vectors_per_class" && len(a.ints) > 0 })
+	if n == nil || n.op != "SVMClassifier" {
+		return false, false
+	}
+	has := func(name string) bool {
+		return slices.ContainsFunc(n.attrs, func(a attr) bool { return a.name == name && len(a.floats)+len(a.ints) > 0 })
+	}
+	coupled = has("prob_a")
+	return coupled, !coupled && has("vectors_per_class") && len(classLabels(n)) > 2
 }
 
 // classLabels reads the class labels of a ZipMap or a classifier.

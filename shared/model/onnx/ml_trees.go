@@ -72,7 +72,8 @@ type treeEngine struct {
 	// tested for: column features+k of the engine is the place of the k'th
 	// such feature's value among them.
 	equals []equality
-	lanes  [2]lane // of float and of double rows
+	count  int     // trees
+	lanes  [2]lane // of float and of double rows: a graph's are of one type
 }
 
 type equality struct {
@@ -80,7 +81,8 @@ type equality struct {
 	values  []float64 // ascending
 }
 
-// newTreeEngine checks a model and compiles it for floats.
+// newTreeEngine checks a model. The first rows compile it, which are those
+// that Open tries a graph on.
 func newTreeEngine(m *ensemble, how aggregate) (*treeEngine, error) {
 	e := &treeEngine{model: m, how: how}
 	if m.targets < 1 || m.targets > trees.MaxOutputs {
@@ -116,9 +118,7 @@ func newTreeEngine(m *ensemble, how aggregate) (*treeEngine, error) {
 		slices.Sort(values)
 		e.equals = append(e.equals, equality{f, slices.Compact(values)})
 	}
-	if _, err := e.lane(m.wide); err != nil {
-		return nil, err
-	}
+	e.count = len(m.trees)
 	return e, nil
 }
 
@@ -156,6 +156,7 @@ func (e *treeEngine) lane(wide bool) (*trees.Ensemble, error) {
 		if err != nil {
 			l.err = refuse("%v", err)
 		}
+		e.model.trees = nil // the engine has them now
 	})
 	return l.e, l.err
 }
@@ -164,6 +165,9 @@ func (e *treeEngine) lane(wide bool) (*trees.Ensemble, error) {
 // that its leaves have a weight of.
 func (e *treeEngine) forest(p trees.Precision) (*trees.Forest, error) {
 	m := e.model
+	if m.trees == nil && e.count > 0 {
+		return nil, refuse("it has scored rows of another type")
+	}
 	separate := e.how != "SUM" && e.how != "AVERAGE"
 	f := &trees.Forest{Features: e.features + len(e.equals), Outputs: m.targets, Input: p, Sum: p}
 	if separate {
@@ -327,12 +331,12 @@ func (t *treeRun) score(x *tensor, finish func(r int, targets []float64)) error 
 
 // aggregate makes targets of the engine's sums.
 func (t *treeRun) aggregate(out []float64, wide bool) []float64 {
-	switch n := len(t.engine.model.trees); t.engine.how {
+	switch t.engine.how {
 	case "SUM":
 		copy(t.sums, out)
 	case "AVERAGE":
 		for k, v := range out {
-			t.sums[k] = single(v/float64(n), wide)
+			t.sums[k] = single(v/float64(t.engine.count), wide)
 		}
 	default:
 		targets := len(t.sums)

@@ -25,9 +25,13 @@ func at(n *node, err error) error {
 	if err == nil {
 		return nil
 	}
-	name := n.op
-	if n.name != "" && n.name != n.op {
-		name += fmt.Sprintf(" (%q)", n.name)
+	return &Refusal{n.title(), err.Error()}
+}
+
+// title is what a node is called: its operator, and its own name if it has one.
+func (n *node) title() string {
+	if n.name == "" || n.name == n.op {
+		return n.op
 	}
-	return &Refusal{name, err.Error()}
+	return fmt.Sprintf("%s (%q)", n.op, n.name)
 }

@@ -129,7 +129,7 @@ func (r *runner) run(rows int) error {
 	r.scratch.left = r.p.budget * budget(rows)
 	for i, k := range r.kernels {
 		if err := k(&r.calls[i]); err != nil {
-			return at(r.p.steps[i].node, err)
+			return &Refusal{r.p.steps[i].name, err.Error()}
 		}
 	}
 	return nil
