@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/portico-ml/portico/shared/frame"
 	"github.com/portico-ml/portico/shared/service"
 )
 
@@ -141,7 +142,7 @@ func (p *Param) Parse(text string) (string, error) {
 	case Int:
 		n, err := strconv.ParseInt(t, 10, 64)
 		if err != nil {
-			return "", fmt.Errorf("%q is not an integer", text)
+			return "", fmt.Errorf("%q is not an integer", clip(text))
 		}
 		if err := p.inRange(float64(n)); err != nil {
 			return "", err
@@ -150,7 +151,7 @@ func (p *Param) Parse(text string) (string, error) {
 	case Float:
 		x, err := strconv.ParseFloat(t, 64)
 		if err != nil || math.IsNaN(x) || math.IsInf(x, 0) {
-			return "", fmt.Errorf("%q is not a finite number", text)
+			return "", fmt.Errorf("%q is not a finite number", clip(text))
 		}
 		if err := p.inRange(x); err != nil {
 			return "", err
@@ -163,14 +164,14 @@ func (p *Param) Parse(text string) (string, error) {
 		case "false", "0":
 			return "false", nil
 		}
-		return "", fmt.Errorf("%q is neither true nor false", text)
+		return "", fmt.Errorf("%q is neither true nor false", clip(text))
 	case Enumerated:
 		for _, o := range p.Options {
 			if strings.EqualFold(o, t) {
 				return o, nil
 			}
 		}
-		return "", fmt.Errorf("%q is not one of %s", text, strings.Join(p.Options, ", "))
+		return "", fmt.Errorf("%q is not one of %s", clip(text), strings.Join(p.Options, ", "))
 	case ColumnPicker:
 		s, err := ParseSelection(text)
 		if err != nil {
@@ -180,6 +181,9 @@ func (p *Param) Parse(text string) (string, error) {
 	}
 	return text, nil
 }
+
+// clip is a text as a message repeats it: it may be as long as a request.
+func clip(text string) string { return frame.Clip([]byte(text)) }
 
 func (p *Param) inRange(x float64) error {
 	if p.Range != nil && (x < p.Range.Min || x > p.Range.Max) {

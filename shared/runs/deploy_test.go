@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -188,6 +189,12 @@ func TestRequiredParameter(t *testing.T) {
 	}
 	if err := d.Doctor(t.Context()); err != nil {
 		t.Error(err)
+	}
+	long := strings.Repeat("x", 1<<20)
+	for _, given := range []map[string]string{{"factor": long}, {long: "1"}} {
+		if err := s.SetParameters(given); err == nil || len(err.Error())+len(fault.Of(err).Target) > 1000 {
+			t.Errorf("the refusal of a megabyte has %d bytes", len(fmt.Sprint(err)))
+		}
 	}
 	s.Release()
 	if _, err := d.Session().Score(t.Context()); !fault.HasCode(err, "MissingRequiredGlobalParameters") {

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/portico-ml/portico/shared/fault"
+	"github.com/portico-ml/portico/shared/frame"
 	"github.com/portico-ml/portico/shared/graph"
 	"github.com/portico-ml/portico/shared/service"
 )
@@ -38,6 +39,7 @@ func (d *Deployment) defaults() (values map[string]string, missing []string) {
 func (d *Deployment) resolve(given map[string]string) (values map[string]string, same, secret bool, err error) {
 	for name := range given {
 		if !slices.ContainsFunc(d.Manifest.Parameters, func(p service.Parameter) bool { return p.Name == name }) {
+			name = frame.Clip([]byte(name))
 			return nil, false, false, fault.New(fault.BadArgument, codeUnexpected, "there is no global parameter %q; the service has %s", name, d.parameterNames()).At(name)
 		}
 	}

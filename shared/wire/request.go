@@ -220,7 +220,7 @@ func (d *Decoder) parameter(name []byte) error {
 		return err
 	}
 	if _, twice := d.params[key]; twice {
-		return refuse("global parameter %q is given twice", key).At(key)
+		return refuse("global parameter %q is given twice", frame.Clip([]byte(key))).At(frame.Clip([]byte(key)))
 	}
 	if d.params == nil {
 		d.params = make(map[string]string)
