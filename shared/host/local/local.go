@@ -104,6 +104,7 @@ func New(o Options) (*Host, error) {
 		MaxIdleConnsPerHost:   256,
 		DisableCompression:    true,
 		ResponseHeaderTimeout: 0, // functionTimeout decides
+		ExpectContinueTimeout: 5 * time.Second,
 	}}
 	h.process = newProcess(h)
 	return h, nil

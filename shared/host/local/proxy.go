@@ -64,14 +64,20 @@ func (h *Host) proxy() http.Handler {
 			w.WriteHeader(http.StatusInternalServerError)
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, h.maxBody)
+		// An answer that comes before the body was sent is passed on at once;
+		// else the two would wait for each other.
+		http.NewResponseController(w).EnableFullDuplex() //nolint:errcheck // HTTP/1.1 has it
 		if h.process.isGone() {
 			w.WriteHeader(http.StatusInternalServerError)
 			return
 		}
 		ctx, stop := h.deadline(r.Context(), f)
 		defer stop()
-		forward.ServeHTTP(w, r.WithContext(ctx))
+		// The body is bounded in a copy: by its own the server sees whether it
+		// was read, and the connection can be used again.
+		bounded := r.WithContext(ctx)
+		bounded.Body = http.MaxBytesReader(w, r.Body, h.maxBody)
+		forward.ServeHTTP(w, bounded)
 	})
 }
 

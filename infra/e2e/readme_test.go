@@ -1,0 +1,92 @@
+package e2e
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestReadme types what the README says under "A first call" at a running
+// system, where it holds for the reader's machine: address and folder aside.
+func TestReadme(t *testing.T) {
+	for _, tool := range []string{"bash", "curl", "make", "node"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("the README's commands need %s", tool)
+		}
+	}
+	text, err := os.ReadFile(filepath.Join(repo, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, ok := strings.Cut(string(text), "\n## A first call\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	shell, python := block(section, "sh"), block(section, "python")
+	if !ok || shell == "" || python == "" {
+		t.Fatal("the README has no first call in shell and in Python")
+	}
+	s := newSite(t)
+	const address = "API=http://127.0.0.1:7071\n"
+	if !strings.Contains(shell, address) {
+		t.Fatalf("the README does not say %s", address)
+	}
+	shell = strings.Replace(shell, address, "API="+s.base+"\n", 1)
+
+	// What both calls are about comes from the shell's variables.
+	out := s.shell(t, shell+"\nprintf '\\n%s\\n%s\\n%s\\n' \"$WS\" \"$EP\" \"$KEY\"\n")
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	if len(lines) != 4 {
+		t.Fatalf("%q", lines)
+	}
+	answer, ws, ep, key := lines[0], lines[1], lines[2], lines[3]
+	e := s.endpoints["churn"]["default"]
+	if ws != s.ws || ep != e.id || key != e.primary {
+		t.Errorf("workspace %s, endpoint %s, want %s, %s", ws, ep, s.ws, e.id)
+	}
+	row := values(t, answer)[0]
+	if got := row[len(row)-2:]; got[0] != "no" || got[1] != scoredA || !strings.Contains(answer, `"ColumnTypes"`) {
+		t.Errorf("the first call is answered %s", answer)
+	}
+
+	if _, err := exec.LookPath("python3"); err != nil {
+		t.Log("without python3, the second call was not made")
+		return
+	}
+	customer := map[string]string{}
+	for i, name := range s.columns {
+		customer[name] = s.may[0][i]
+	}
+	cmd := exec.CommandContext(t.Context(), "python3", "-c", python+"\nimport sys\nprint(leaves(*sys.argv[1:5], json.loads(sys.argv[5])))\n",
+		s.base, ws, ep, key, encode(customer))
+	got, err := cmd.CombinedOutput()
+	if err != nil || strings.TrimSpace(string(got)) != scoredA {
+		t.Errorf("from Python: %v %s", err, got)
+	}
+}
+
+// shell runs commands at the root of the repository as the README's reader:
+// make finds the tokens of this system.
+func (s *site) shell(t *testing.T, script string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", script)
+	cmd.Dir = repo
+	cmd.Env = append(os.Environ(), "DATA="+s.data, "MAKEFLAGS=", "MAKELEVEL=", "CGO_ENABLED=0")
+	var out, complaints bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &complaints
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%v\n%s%s", err, out.String(), complaints.String())
+	}
+	return out.String()
+}
+
+// block returns the first fenced block of a language.
+func block(markdown, language string) string {
+	_, rest, _ := strings.Cut(markdown, "```"+language+"\n")
+	code, _, ok := strings.Cut(rest, "```")
+	if !ok {
+		return ""
+	}
+	return code
+}
