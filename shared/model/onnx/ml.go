@@ -320,7 +320,7 @@ func probit(p float64) float64 {
 	x := 2*float32(p) - 1
 	l := float32(stablemath.Log(float64((1 - x) * (1 + x))))
 	v := 2/float32(pi*a) + float32(0.5*l)
-	w := float32(one/a) * l
+	w := float32(float32(one/a) * l)
 	root := math.Sqrt(float64(float32(math.Sqrt(float64(float32(v*v)-w))) - v))
 	return float64(float32(math.Copysign(1, float64(x))) * float32(1.41421356) * float32(root))
 }

@@ -235,7 +235,7 @@ func buildSVMRegressor(d *decl) (op, error) {
 		for r := range rows {
 			sum := 0.0
 			for v := range s.count {
-				sum = float64(float32(sum + s.similar(c.in[0], r, s.vectors[v*cols:])*float64(weights[v])))
+				sum = float64(float32(sum + float64(s.similar(c.in[0], r, s.vectors[v*cols:])*float64(weights[v]))))
 			}
 			sum += float64(rho[0])
 			if oneClass {

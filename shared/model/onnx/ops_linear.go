@@ -185,7 +185,7 @@ func buildGemm(d *decl) (op, error) {
 						sum += float64(a.at(i*stepA+p*stepAk) * b.at(p*stepBk+j*stepB))
 					}
 				}
-				sum *= alpha
+				sum = float64(sum * alpha)
 				if bias != nil {
 					sum += float64(beta * bias.at(i*row+j*col))
 				}

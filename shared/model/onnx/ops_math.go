@@ -63,7 +63,7 @@ func erf(x float64) float64 {
 	square := float64(x * x)
 	term, sum := x, x
 	for n := 1; math.Abs(term) > 1e-17*math.Abs(sum); n++ {
-		term *= 2 * square / float64(2*n+1)
+		term = float64(term * (2 * square / float64(2*n+1)))
 		sum += term
 	}
 	return 2 / math.SqrtPi * stablemath.Exp(-square) * sum
