@@ -77,7 +77,7 @@ func writeError(w http.ResponseWriter, r *http.Request, e *fault.Error) {
 		h.Set("Www-Authenticate", "Bearer")
 	}
 	buf := buffers.Get().(*buffer)
-	defer buffers.Put(buf)
+	defer buf.release()
 	buf.b = wire.AppendError(buf.b[:0], e)
 	if r.Method == http.MethodHead {
 		h["Content-Type"] = jsonType

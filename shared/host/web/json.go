@@ -32,6 +32,13 @@ func (b *buffer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// release gives a buffer back, unless it has become large.
+func (b *buffer) release() {
+	if cap(b.b) <= maxKept {
+		buffers.Put(b)
+	}
+}
+
 var buffers = sync.Pool{New: func() any { return new(buffer) }}
 
 // JSON writes v as the whole answer, without HTML escaping. It encodes before
@@ -39,11 +46,7 @@ var buffers = sync.Pool{New: func() any { return new(buffer) }}
 func JSON(w http.ResponseWriter, status int, v any) error {
 	buf := buffers.Get().(*buffer)
 	buf.b = buf.b[:0]
-	defer func() {
-		if cap(buf.b) <= maxKept {
-			buffers.Put(buf)
-		}
-	}()
+	defer buf.release()
 	enc := json.NewEncoder(buf)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(v); err != nil {
