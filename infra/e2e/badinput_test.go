@@ -25,6 +25,7 @@ func TestBadInput(t *testing.T) {
 	t.Run("jobs", func(t *testing.T) { s.refuses(t, s.badJobs()) })
 	t.Run("job states", s.jobStates)
 	t.Run("job files", s.badFiles)
+	t.Run("drops", s.badDrops)
 	t.Run("models", func(t *testing.T) { s.refuses(t, s.badModels(t)) })
 	t.Run("experiments", s.badExperiments)
 	t.Run("promotions", s.badPromotions)
