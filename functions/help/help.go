@@ -16,8 +16,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/portico-ml/portico/shared/auth"
-	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/frame"
 	"github.com/portico-ml/portico/shared/host/web"
 	"github.com/portico-ml/portico/shared/registry"
@@ -32,8 +30,7 @@ var page = template.Must(template.New("help").Parse(pageText))
 
 // Registry is what a page asks of the registry: *registry.Registry.
 type Registry interface {
-	Resolve(ctx context.Context, ws, endpoint string) (*registry.Target, error)
-	Endpoint(ctx context.Context, ws, svc, name string, by registry.Actor) (*service.Endpoint, error)
+	Find(ctx context.Context, ws, svc, endpoint string) (*registry.Target, error)
 	Manifest(ctx context.Context, ws, digest string) (*service.Manifest, error)
 }
 
@@ -57,25 +54,14 @@ func (f *Function) Register(rt *web.Router) {
 // endpoint finds what the address names: a service of the workspace and an
 // endpoint of it, by id or by name, with what it serves.
 func (f *Function) endpoint(r *http.Request) (*registry.Target, *service.Manifest, error) {
-	ws, svc, name := r.PathValue("ws"), r.PathValue("svc"), r.PathValue("endpoint")
+	ws, svc := r.PathValue("ws"), r.PathValue("svc")
 	info := web.Call(r)
 	info.Workspace, info.Service = ws, svc
-	id := name
-	if !service.ValidID(id) {
-		e, err := f.registry.Endpoint(r.Context(), ws, svc, name, registry.Actor{ID: "help", Role: auth.Reader})
-		if err != nil {
-			return nil, nil, err
-		}
-		id = e.ID
-	}
-	t, err := f.registry.Resolve(r.Context(), ws, id)
+	t, err := f.registry.Find(r.Context(), ws, svc, r.PathValue("endpoint"))
 	if err != nil {
 		return nil, nil, err
 	}
-	if t.Endpoint.Service != svc {
-		return nil, nil, fault.New(fault.NotFound, "WebServiceNotFound", "the web service has no endpoint %q", name)
-	}
-	info.Endpoint = id
+	info.Endpoint = t.Endpoint.ID
 	digest, err := t.Serving()
 	if err != nil {
 		return nil, nil, err

@@ -179,27 +179,17 @@ func (f *Function) remove(w http.ResponseWriter, r *http.Request) error {
 // apiDocument describes an endpoint, named by name or id, to anybody who knows
 // its address.
 func (f *Function) apiDocument(w http.ResponseWriter, r *http.Request) error {
-	ctx, ws, svc, name := r.Context(), r.PathValue("ws"), r.PathValue("svc"), r.PathValue("name")
+	ctx, ws, svc := r.Context(), r.PathValue("ws"), r.PathValue("svc")
 	web.Call(r).Workspace, web.Call(r).Service = ws, svc
-	if !service.ValidID(name) {
-		e, err := f.registry.Endpoint(ctx, ws, svc, name, registry.Actor{Role: auth.Reader})
-		if err != nil {
-			return err
-		}
-		name = e.ID
-	}
-	t, err := f.registry.Resolve(ctx, ws, name)
+	t, err := f.registry.Find(ctx, ws, svc, r.PathValue("name"))
 	if err != nil {
 		return err
-	}
-	if t.Endpoint.Service != svc {
-		return fault.New(fault.NotFound, "WebServiceNotFound", "the web service has no endpoint %q", name)
 	}
 	digest, err := t.Serving()
 	if err != nil {
 		return err
 	}
-	web.Call(r).Endpoint, web.Call(r).Deployment = name, digest
+	web.Call(r).Endpoint, web.Call(r).Deployment = t.Endpoint.ID, digest
 	d, release, err := f.registry.Deployment(ctx, ws, digest)
 	if err != nil {
 		return err
@@ -207,6 +197,6 @@ func (f *Function) apiDocument(w http.ResponseWriter, r *http.Request) error {
 	defer release()
 	return web.Bytes(w, http.StatusOK, "application/json; charset=utf-8", wire.Swagger(d.Manifest, wire.Endpoint{
 		Title: t.Service.Name, Description: t.Service.Description, Name: t.Endpoint.Name,
-		BaseURL: web.BaseURL(r), Path: "/workspaces/" + ws + "/services/" + name, SampleData: t.Endpoint.Settings.SampleData,
+		BaseURL: web.BaseURL(r), Path: "/workspaces/" + ws + "/services/" + t.Endpoint.ID, SampleData: t.Endpoint.Settings.SampleData,
 	}))
 }

@@ -222,3 +222,27 @@ func TestKeys(t *testing.T) {
 		t.Fatal("authorized without keys", err)
 	}
 }
+
+// Find takes an endpoint by id or name, inside its service alone.
+func TestFind(t *testing.T) {
+	r := newRegistry(t, openStore(t), Options{})
+	p := mustPublish(t, r, "one")
+	for _, named := range []string{p.Staging.ID, service.Staging} {
+		found, err := r.Find(t.Context(), testWS, p.Service.ID, named)
+		if err != nil || found.Endpoint.ID != p.Staging.ID {
+			t.Errorf("%s: %+v, %v", named, found, err)
+		}
+	}
+	for _, absent := range [][3]string{
+		{testWS, p.Service.ID, "other"},
+		{testWS, p.Service.ID, service.NewID()},
+		{testWS, service.NewID(), service.Staging},
+		{testWS, service.NewID(), p.Staging.ID},
+		{service.NewID(), p.Service.ID, service.Staging},
+		{service.NewID(), p.Service.ID, p.Staging.ID},
+	} {
+		if found, err := r.Find(t.Context(), absent[0], absent[1], absent[2]); !fault.Is(err, fault.NotFound) {
+			t.Errorf("%v: %+v, %v", absent, found, err)
+		}
+	}
+}

@@ -70,6 +70,27 @@ func (r *Registry) Resolve(ctx context.Context, ws, endpoint string) (*Target, e
 	return r.pointers.get(ctx, ws, endpoint)
 }
 
+// Find is Resolve of an endpoint of one service, by its id or by its name: for
+// documents that anybody may read who has their address.
+func (r *Registry) Find(ctx context.Context, ws, svc, endpoint string) (*Target, error) {
+	id := endpoint
+	if !service.ValidID(id) {
+		if _, err := r.liveService(ctx, ws, svc); err != nil {
+			return nil, err
+		}
+		e, err := r.endpointNamed(ctx, ws, svc, endpoint)
+		if err != nil {
+			return nil, err
+		}
+		id = e.ID
+	}
+	t, err := r.Resolve(ctx, ws, id)
+	if err == nil && t.Endpoint.Service != svc {
+		return nil, noEndpoint(endpoint)
+	}
+	return t, err
+}
+
 // pointers is the cache endpoint id -> Target.
 type pointers struct {
 	r       *Registry
