@@ -10,10 +10,10 @@ AZURITE ?=
 FUZZTIME ?= 10m
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt vuln stage bench fuzz token azurite size clean
+.PHONY: help run test check fmt vuln stage bench bench-engine fuzz token azurite size clean
 
 help: ## list what there is to do
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # What compiles little builds what compiles much, and shows how far it is.
 BUILD = $(GO) run ./infra/local/build
@@ -47,6 +47,9 @@ stage: ## build dist/, the script root of the Functions host
 
 bench: stage ## start-up, and RRS beside a bare handler in the same run
 	$(GO) run ./infra/bench $(ARGS)
+
+bench-engine: ## scoring beside XGBoost, LightGBM, ONNX Runtime and scikit-learn in the same run; needs gcc, Python and pip
+	$(GO) run ./infra/bench/engine $(ARGS)
 
 fuzz: ## every fuzz target for FUZZTIME (10m)
 	@sh infra/local/fuzz.sh $(FUZZTIME)
