@@ -68,7 +68,10 @@ func loadONNX(file []byte, b *Binding, s *sample) (*model.Foreign, error) {
 	if err != nil {
 		return nil, refuseONNX("%v", err)
 	}
-	return l.m, l.kind(answer, graph)
+	if err := l.kind(answer, graph); err != nil {
+		return nil, err
+	}
+	return l.m, l.agree(answer, widths)
 }
 
 type onnxLoader struct {
@@ -200,9 +203,12 @@ func (l *onnxLoader) kind(o onnx.Output, g *onnx.Model) error {
 		classes = said.Classes
 	}
 	labelled := classes != nil || slices.ContainsFunc(l.file.Outputs(), func(o onnx.Output) bool { return o.Type == onnx.String || o.Type == onnx.Int64 })
+	probabilities := g.Probabilities()
 	switch {
 	case l.binding.Kind != "":
 		m.Kind = l.binding.Kind
+	case !labelled && !probabilities && n > 1:
+		return fault.New(fault.BadUserArgument, "", "output %q has %d numbers in a row and the graph no label: a regression has one number; give kind if they are scores of classes", o.Name, n)
 	case !labelled && n == 1:
 		m.Kind = model.Regression
 	case n <= 2:
@@ -221,7 +227,6 @@ func (l *onnxLoader) kind(o onnx.Output, g *onnx.Model) error {
 	if len(classes) == m.NumClasses {
 		m.Classes = classes
 	}
-	probabilities := g.Probabilities()
 	if o.Coupled {
 		l.warn("output %q has an SVM's probabilities: Scored Labels is the class of the highest, where predict answers the class with the most votes", o.Name)
 	}
@@ -240,6 +245,48 @@ func (l *onnxLoader) kind(o onnx.Output, g *onnx.Model) error {
 			m.Transform.Name = model.Sigmoid
 		}
 		l.warn("output %q has scores, not probabilities: Scored Probabilities are their logistic", o.Name)
+	}
+	return nil
+}
+
+// agree compares the graph's own labels with what the model will answer.
+func (l *onnxLoader) agree(o onnx.Output, widths []int) error {
+	outputs := l.file.Outputs()
+	at := slices.IndexFunc(outputs, func(label onnx.Output) bool {
+		if said := l.binding.Outputs; said != nil && said.Label != "" {
+			return label.Name == said.Label
+		}
+		return label.Type == onnx.String || label.Type == onnx.Int64
+	})
+	if at < 0 || l.m.Kind == model.Regression {
+		return nil
+	}
+	border := 0.5
+	if l.m.Transform.Name == model.Sigmoid || l.m.Transform.Name == model.Sigmoids {
+		border = 0
+	}
+	agree, rows, err := l.file.Agreement(o, outputs[at], widths, func(p []float64) int {
+		if l.m.Kind == model.Multiclass {
+			best := 0
+			for k, v := range p {
+				if v > p[best] {
+					best = k
+				}
+			}
+			return best
+		}
+		if p[len(p)-1] >= border {
+			return 1
+		}
+		return 0
+	})
+	switch {
+	case err != nil:
+		return refuseONNX("its labels %q: %v", outputs[at].Name, err)
+	case agree < rows/2:
+		return refuseONNX("its labels %q are not the classes of the highest score: of %d sample rows %d agree", outputs[at].Name, rows, agree)
+	case agree < rows:
+		l.warn("Scored Labels is the class of the highest score: of %d sample rows %d have the label that the graph answers itself", rows, agree)
 	}
 	return nil
 }

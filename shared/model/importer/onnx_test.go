@@ -264,3 +264,23 @@ func BenchmarkONNXPipeline(b *testing.B) {
 		}
 	})
 }
+
+// TestONNXRefuses refuses graphs by what they lack, and graphs whose scores do
+// not mean what a classifier's must: distances of clusters, and the scores of
+// a support vector machine, which favour the class that it does not answer.
+func TestONNXRefuses(t *testing.T) {
+	for name, want := range map[string]string{
+		"scan":        "Scan: the operator is not supported",
+		"kmeans":      "are not the classes of the highest score: of 64 sample rows 0 agree",
+		"svc_scores":  "are not the classes of the highest score",
+		"two_targets": "2 numbers in a row and the graph no label",
+	} {
+		_, err := Import(Request{
+			File:    read(t, onnxGolden+"refused/"+name+".onnx"),
+			Binding: []byte(`{"inputs": {"X": ["a","b","c","d","e","f","g","h"]}}`),
+		})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", name, err, want)
+		}
+	}
+}

@@ -74,11 +74,11 @@ func compile(g *graph, outputs []string, allowance int) (*program, error) {
 	return c.p, c.compile(outputs)
 }
 
-// needed returns the nodes that make a value, in an order that can run. It
-// does not look into them.
-func needed(g *graph, output string) ([]*node, error) {
+// needed returns the nodes that make values, in an order that can run. It does
+// not look into them.
+func needed(g *graph, outputs []string) ([]*node, error) {
 	c := &compiler{g: g, p: new(program), order: true}
-	err := c.compile([]string{output})
+	err := c.compile(outputs)
 	return c.p.nodes, err
 }
 

@@ -244,15 +244,63 @@ func (f *File) picked(n *node) []string {
 	return nil
 }
 
+// Agreement runs the graph on sample rows, and says of how many rows the label
+// that it answers is the one that decide picks by the numbers of o: the class
+// of that place. Of classes that the file does not name, a label is the place.
+func (f *File) Agreement(o, label Output, widths []int, decide func(numbers []float64) int) (agree, rows int, err error) {
+	body, err := f.canonical([]string{o.tensor, label.tensor}, widths)
+	if err != nil {
+		return 0, 0, err
+	}
+	g, err := parse(body)
+	if err != nil {
+		return 0, 0, err
+	}
+	m, err := newModel(g, len(body))
+	if err != nil {
+		return 0, 0, err
+	}
+	x, text := m.sample(BlockRows, 1)
+	s := m.session()
+	s.lenient()
+	if err := s.fill(x, text, BlockRows, 0, BlockRows); err != nil {
+		return 0, 0, err
+	}
+	numbers, err := s.answers(BlockRows)
+	if err != nil {
+		return 0, 0, err
+	}
+	labels := s.r.output(1)
+	n := len(numbers) / BlockRows
+	if labels.len() != BlockRows || n == 0 {
+		return 0, 0, refuse("output %q has shape %v for %d rows", label.Name, labels.shape, BlockRows)
+	}
+	for r := range BlockRows {
+		k, class := decide(numbers[r*n:r*n+n]), labels.text(r)
+		if o.Classes != nil && k < len(o.Classes) && o.Classes[k] == class || o.Classes == nil && strconv.Itoa(k) == class {
+			agree++
+		}
+	}
+	return agree, BlockRows, nil
+}
+
 // Canonical returns the bytes of a graph with o as its only answer, in which
 // input i has widths[i] columns. Errors are *Refusal.
 func (f *File) Canonical(o Output, widths []int) ([]byte, error) {
-	nodes, err := needed(f.g, o.tensor)
+	return f.canonical([]string{o.tensor}, widths)
+}
+
+func (f *File) canonical(answers []string, widths []int) ([]byte, error) {
+	nodes, err := needed(f.g, answers)
 	if err != nil {
 		return nil, err
 	}
 	c := &graph{opsets: map[string]int64{}, nodes: make([]node, 0, len(nodes))}
-	used := map[string]bool{o.tensor: true}
+	used := map[string]bool{}
+	for _, name := range answers {
+		used[name] = true
+		c.outputs = append(c.outputs, port{name: name, typ: Float})
+	}
 	for _, n := range nodes {
 		keep := *n
 		keep.name = ""
@@ -263,7 +311,7 @@ func (f *File) Canonical(o Output, widths []int) ([]byte, error) {
 		}
 	}
 	if len(c.opsets) == 0 {
-		return nil, refuse("its answer %q needs no operator", o.Name)
+		return nil, refuse("its answer %q needs no operator", answers[0])
 	}
 	for _, init := range f.g.initializers {
 		if used[init.name] {
@@ -288,6 +336,5 @@ func (f *File) Canonical(o Output, widths []int) ([]byte, error) {
 		}
 		c.inputs = append(c.inputs, port)
 	}
-	c.outputs = []port{{name: o.tensor, typ: Float}}
 	return c.encode(f.size), nil
 }

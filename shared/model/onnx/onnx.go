@@ -50,8 +50,22 @@ func Open(b []byte) (*Model, error) {
 	if len(g.outputs) != 1 {
 		return nil, refuse("a canonical graph has one output, this one %d", len(g.outputs))
 	}
+	m, err := newModel(g, len(b))
+	if err != nil {
+		return nil, err
+	}
+	return m, m.try()
+}
+
+// newModel compiles a canonical graph of size bytes.
+func newModel(g *graph, size int) (*Model, error) {
+	var outputs []string
+	for _, o := range g.outputs {
+		outputs = append(outputs, o.name)
+	}
 	m := new(Model)
-	if m.p, err = compile(g, []string{g.outputs[0].name}, allowance(len(b))); err != nil {
+	var err error
+	if m.p, err = compile(g, outputs, allowance(size)); err != nil {
 		return nil, err
 	}
 	for i := range g.inputs {
@@ -73,7 +87,7 @@ func Open(b []byte) (*Model, error) {
 	if len(m.inputs) != len(m.p.inputs) {
 		return nil, refuse("a canonical graph lists no initializer as an input")
 	}
-	return m, m.try()
+	return m, nil
 }
 
 const maxFeatures = 1 << 20

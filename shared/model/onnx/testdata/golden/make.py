@@ -8,6 +8,7 @@ from onnxmltools import convert_lightgbm, convert_xgboost
 from onnxmltools.convert.common.data_types import FloatTensorType as MLFloat
 from skl2onnx import to_onnx
 from skl2onnx.common.data_types import FloatTensorType, Int64TensorType, StringTensorType
+from sklearn.cluster import KMeans
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import (AdaBoostClassifier, ExtraTreesRegressor, GradientBoostingClassifier, GradientBoostingRegressor,
                               HistGradientBoostingClassifier, HistGradientBoostingRegressor, IsolationForest,
@@ -137,7 +138,18 @@ def mixed(name, tail, y, kind, **kw):
     globals()["feeds"] = old
 
 
+def refused():
+    """Graphs that cannot be scored, or not as they say: refused/{name}.onnx."""
+    os.makedirs("refused", exist_ok=True)
+    few = slice(0, 40)
+    for name, model, y in (("scan", KNeighborsClassifier(3), Y3), ("kmeans", KMeans(3, n_init=1, random_state=0), Y3), ("svc_scores", SVC(), Y2), ("two_targets", LinearRegression(), np.stack([YR, YR], 1))):
+        model.fit(X[few], y[few])
+        o = to_onnx(model, initial_types=[("X", FloatTensorType([None, F]))])
+        open(f"refused/{name}.onnx", "wb").write(o.SerializeToString())
+
+
 def main():
+    refused()
     write_rows()
     mixed("pipeline_logistic", LogisticRegression(), YS, "two-class", handle_unknown="ignore")
     mixed("pipeline_strict", LogisticRegression(), Y3, "multiclass")
