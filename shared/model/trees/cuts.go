@@ -5,13 +5,15 @@ import (
 	"math/bits"
 )
 
-// cutTable is a feature's thresholds for rankColumn: every sixteenth, then all
+// cutTable is a feature's thresholds for rankColumn and rankRow: every sixteenth, then all
 // of them in sixteenths and one sixteenth more, padded with +Inf. Its layout is
 // the kernel's.
 type cutTable struct {
 	pivots *float32 // 16, and the cuts behind them; nil where there are too many
 	count  uintptr
 	spare  uintptr // bytes of the cuts before the spare sixteenth
+	// feature is whose cuts they are.
+	feature uintptr
 }
 
 // tabulate makes the tables of the features that have at most 254 cuts, which
@@ -40,21 +42,20 @@ func (e *Ensemble) tabulate() {
 		for j := range k {
 			pivots[j] = cuts[16*j+15]
 		}
-		e.tables[i] = cutTable{&pivots[0], uintptr(f.end - f.start), uintptr(64 * k)}
+		e.tables[i] = cutTable{&pivots[0], uintptr(f.end - f.start), uintptr(64 * k), uintptr(f.feature)}
 		arena = arena[16*(k+2):]
 	}
 	e.stats.Bytes += 4 * size
 }
 
-// fillRow writes a value's rank into the slots of a row.
-func (f *numericFeature) fillRow(t *cutTable, v *float64, row []byte) {
-	var q byte
-	missing := rankColumn(t, v, 1, &q)
+// fillRow writes the rank of a value, 255 where it is missing, into the slots
+// of a row.
+func (f *numericFeature) fillRow(t *cutTable, q byte, v float64, row []byte) {
 	for _, w := range f.views {
 		b := q
 		switch {
-		case missing == 0:
-			if w.mode >= ZeroRight && math.Abs(*v) <= zeroBound {
+		case q != 255:
+			if w.mode >= ZeroRight && math.Abs(v) <= zeroBound {
 				b = w.mode.absent()
 			}
 		case w.mode == AsZero:

@@ -162,7 +162,11 @@ type element struct {
 
 // NewSession makes a session for blocks of up to rows rows.
 func (x *Explainer) NewSession(rows int) *ExplainSession {
-	return &ExplainSession{x: x, s: Session{e: x.e, rows: make([]byte, rows*x.e.slots)}, path: make([]element, x.path)}
+	return &ExplainSession{
+		x:    x,
+		s:    Session{e: x.e, rows: make([]byte, rows*x.e.slots), row: make([]float64, x.e.features), ranks: make([]byte, len(x.e.tables))},
+		path: make([]element, x.path),
+	}
 }
 
 // Contributions writes those of n rows to out: for each row and output one of

@@ -50,3 +50,51 @@ done:
 	MOVQ R9, missing+32(FP)
 	VZEROUPPER
 	RET
+
+// func rankRow(t *cutTable, n int, x *float64, dst *byte)
+TEXT ·rankRow(SB), NOSPLIT, $0-32
+	MOVQ t+0(FP), DX
+	MOVQ n+8(FP), CX
+	MOVQ x+16(FP), SI
+	MOVQ dst+24(FP), R8
+
+feature:
+	MOVQ 0(DX), DI           // pivots, then cuts
+	TESTQ DI, DI
+	JZ next
+	MOVQ 24(DX), AX          // number of the feature
+	VMOVSD (SI)(AX*8), X1
+	VCVTSD2SS X1, X1, X1
+	VUCOMISS X1, X1
+	JP absent
+	VMOVUPS (DI), Z0
+	VBROADCASTSS X1, Z2
+	VCMPPS $18, Z2, Z0, K1   // pivots <= x
+	KMOVW K1, AX
+	POPCNTL AX, AX
+	SHLQ $6, AX
+	MOVQ 16(DX), R12         // bytes of the sixteenths before the spare one
+	CMPQ AX, R12
+	CMOVQGT R12, AX
+	VMOVUPS 64(DI)(AX*1), Z3
+	VCMPPS $18, Z2, Z3, K2   // cuts of that sixteenth <= x
+	KMOVW K2, BX
+	POPCNTL BX, BX
+	SHRQ $2, AX
+	ADDQ BX, AX
+	MOVQ 8(DX), R11          // count
+	CMPQ AX, R11
+	CMOVQGT R11, AX
+	MOVB AX, (R8)
+
+next:
+	ADDQ $32, DX
+	INCQ R8
+	DECQ CX
+	JNZ feature
+	VZEROUPPER
+	RET
+
+absent:
+	MOVB $255, (R8)
+	JMP next

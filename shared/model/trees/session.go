@@ -14,6 +14,9 @@ type Session struct {
 	rows []byte // row r's slots at [r*slots:]; in the wide path slot s's rows at [s*BlockRows:]
 	sums sums
 	wide [][BlockRows]float32 // of the wide path: sums by output
+	// Of rankRow: a row of features, and a rank for each of numeric.
+	row   []float64
+	ranks []byte
 }
 
 // NewSession makes a session. It allocates all that Predict will need for
@@ -25,6 +28,7 @@ func (e *Ensemble) NewSession(rows int) *Session {
 		s.wide = make([][BlockRows]float32, e.outputs)
 	}
 	s.rows = make([]byte, rows*e.slots)
+	s.row, s.ranks = make([]float64, e.features), make([]byte, len(e.tables))
 	return s
 }
 
@@ -42,14 +46,16 @@ func (s *Session) Predict(x []float64, n int, out []float64) {
 func (s *Session) fill(x []float64, n int) []byte {
 	e := s.e
 	rows := s.rows[:n*e.slots]
+	if len(e.tables) > 0 {
+		s.fillTables(x, n, rows)
+	}
 	for i := range e.numeric {
 		f := &e.numeric[i]
 		values := x[f.feature*n:][:n]
 		if e.tables != nil && e.tables[i].pivots != nil {
-			for r := range values {
-				f.fillRow(&e.tables[i], &values[r], rows[r*e.slots:])
-			}
-		} else if e.input == Float32 {
+			continue
+		}
+		if e.input == Float32 {
 			fillNumeric(f, e.cuts32[f.start:f.end], values, rows, e.slots)
 		} else {
 			fillNumeric(f, e.cuts64[f.start:f.end], values, rows, e.slots)
@@ -60,6 +66,27 @@ func (s *Session) fill(x []float64, n int) []byte {
 		f.fill(x[f.feature*n:][:n], rows, e.slots, e.input)
 	}
 	return rows
+}
+
+// fillTables fills the slots of the features that have tables.
+func (s *Session) fillTables(x []float64, n int, rows []byte) {
+	e := s.e
+	for r := range n {
+		values := x
+		if n > 1 {
+			values = s.row
+			for f := range values {
+				values[f] = x[f*n+r]
+			}
+		}
+		rankRow(&e.tables[0], len(e.tables), &values[0], &s.ranks[0])
+		row := rows[r*e.slots:][:e.slots]
+		for i := range e.tables {
+			if t := &e.tables[i]; t.pivots != nil {
+				e.numeric[i].fillRow(t, s.ranks[i], values[t.feature], row)
+			}
+		}
+	}
 }
 
 // fillNumeric writes the ranks of a feature's values into its slots.

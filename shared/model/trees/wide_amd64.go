@@ -21,3 +21,9 @@ func walkDeep(t *wideTrees, block *byte, sums *[64]float32)
 //
 //go:noescape
 func rankColumn(t *cutTable, x *float64, n int, dst *byte) (missing uint64)
+
+// rankRow writes to dst, for each of n tables that are there, how many of its
+// cuts are at most its feature of the row x; 255 where that is NaN.
+//
+//go:noescape
+func rankRow(t *cutTable, n int, x *float64, dst *byte)

@@ -9,3 +9,5 @@ func walkWide(*wideTrees, *byte, *[64]float32) { panic("trees: no vector instruc
 func walkDeep(*wideTrees, *byte, *[64]float32) { panic("trees: no vector instructions") }
 
 func rankColumn(*cutTable, *float64, int, *byte) uint64 { panic("trees: no vector instructions") }
+
+func rankRow(*cutTable, int, *float64, *byte) { panic("trees: no vector instructions") }
