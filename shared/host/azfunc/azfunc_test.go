@@ -200,7 +200,8 @@ func FuzzEnvelope(f *testing.F) {
 			inner, _ := json.Marshal(string(e.Body))
 			outer, _ := json.Marshal(string(inner))
 			again, err := Decode([]byte(`{"Data":{"m":`+string(outer)+`},"Metadata":{}}`), Queue)
-			if err != nil || string(again.Body) != strings.ToValidUTF8(string(e.Body), "\ufffd") {
+			// Bytes that are no UTF-8 are lost in the first encoding, each by itself.
+			if err != nil || string(again.Body) != string([]rune(string(e.Body))) {
 				t.Errorf("%q became %q: %v", e.Body, again.Body, err)
 			}
 		}

@@ -8,27 +8,23 @@ import (
 )
 
 // ml is the operators of domain ai.onnx.ml.
-var ml map[string]operator
-
-func init() {
-	ml = map[string]operator{
-		"ArrayFeatureExtractor":  {2, 2, plain(extractFeatures)},
-		"Binarizer":              {1, 1, buildBinarizer},
-		"CategoryMapper":         {1, 1, buildCategoryMapper},
-		"FeatureVectorizer":      {1, variadic, buildFeatureVectorizer},
-		"Imputer":                {1, 1, buildImputer},
-		"LabelEncoder":           {1, 1, buildLabelEncoder},
-		"LinearClassifier":       {1, 1, buildLinearClassifier},
-		"LinearRegressor":        {1, 1, buildLinearRegressor},
-		"Normalizer":             {1, 1, buildNormalizer},
-		"OneHotEncoder":          {1, 1, buildOneHotEncoder},
-		"SVMClassifier":          {1, 1, buildSVMClassifier},
-		"SVMRegressor":           {1, 1, buildSVMRegressor},
-		"Scaler":                 {1, 1, buildScaler},
-		"TreeEnsemble":           {1, 1, buildTreeEnsemble},
-		"TreeEnsembleClassifier": {1, 1, buildTreeClassifier},
-		"TreeEnsembleRegressor":  {1, 1, buildTreeRegressor},
-	}
+var ml = map[string]operator{
+	"ArrayFeatureExtractor":  {2, 2, plain(extractFeatures)},
+	"Binarizer":              {1, 1, buildBinarizer},
+	"CategoryMapper":         {1, 1, buildCategoryMapper},
+	"FeatureVectorizer":      {1, variadic, buildFeatureVectorizer},
+	"Imputer":                {1, 1, buildImputer},
+	"LabelEncoder":           {1, 1, buildLabelEncoder},
+	"LinearClassifier":       {1, 1, buildLinearClassifier},
+	"LinearRegressor":        {1, 1, buildLinearRegressor},
+	"Normalizer":             {1, 1, buildNormalizer},
+	"OneHotEncoder":          {1, 1, buildOneHotEncoder},
+	"SVMClassifier":          {1, 1, buildSVMClassifier},
+	"SVMRegressor":           {1, 1, buildSVMRegressor},
+	"Scaler":                 {1, 1, buildScaler},
+	"TreeEnsemble":           {1, 1, buildTreeEnsemble},
+	"TreeEnsembleClassifier": {1, 1, buildTreeClassifier},
+	"TreeEnsembleRegressor":  {1, 1, buildTreeRegressor},
 }
 
 // table returns the rows and columns of a numeric tensor; one of rank 1 is a
