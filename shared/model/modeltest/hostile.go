@@ -27,7 +27,7 @@ func Hostile(t *testing.T, file []byte, load func([]byte) (body []byte, err erro
 		runtime.ReadMemStats(&before)
 		body, err := load(b)
 		runtime.ReadMemStats(&after)
-		if took := after.TotalAlloc - before.TotalAlloc; took > 16*uint64(len(b))+64<<10 {
+		if took := after.TotalAlloc - before.TotalAlloc; took > poolFactor*(16*uint64(len(b))+64<<10) {
 			t.Errorf("%s: %d bytes took %d", what, len(b), took)
 		}
 		if err != nil {
