@@ -167,11 +167,12 @@ func (c *column) add(i int, f *Feature) error {
 // Scorer is a model bound to a schema: immutable, for any number of States.
 type Scorer struct {
 	m       *Model
-	sources []source
+	plain   []plain
+	sources []source // the others
 	answer  answer
 }
 
-// source reads one column of the frame.
+// source reads one column of the frame; plain is the common case by itself.
 type source struct {
 	*column
 	pos   int
@@ -196,6 +197,11 @@ func (m *Model) Bind(in frame.Schema) (*Scorer, error) {
 		src := source{column: c, pos: pos, typ: in[pos].Type}
 		if err := src.bind(&in[pos]); err != nil {
 			return nil, err
+		}
+		if src.typ == frame.Double && src.levels == nil && len(src.numbers) == 1 && len(src.column.texts) == 0 {
+			t := src.numbers[0]
+			s.plain = append(s.plain, plain{pos, t.feature, t.missing})
+			continue
 		}
 		s.sources = append(s.sources, src)
 	}

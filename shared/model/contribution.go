@@ -151,10 +151,8 @@ func (x *Explainer) Explain(st *ExplainState, in *frame.Frame, dst []*frame.Colu
 		n := min(explainRows, rows-lo)
 		st.st.holes = 0
 		features := st.st.x[:n*s.m.engine.Features()]
-		for i := range s.sources {
-			if err := s.sources[i].encode(s.m, &st.st, in, lo, n, features); err != nil {
-				return err
-			}
+		if err := s.encode(&st.st, in, lo, n, features); err != nil {
+			return err
 		}
 		st.contributor.Contributions(features, n, st.out)
 		for r := range n {

@@ -34,8 +34,12 @@ func TestLinearModels(t *testing.T) {
 		{"poisson", model.Regression, model.Exp, nil, []float64{0.5}, []float64{0.25, -1}, show(e(0.5 + 0.25 - 1))},
 		{"logistic", model.TwoClass, model.Sigmoid, two, []float64{-1}, []float64{2, 0.5}, append([]string{"yes"}, show(1/(1+e(-1.5)))...)},
 		{"margin", model.TwoClass, model.Sigmoid, two, []float64{-4}, []float64{2, 0.5}, append([]string{"no"}, show(1/(1+e(1.5)))...)},
-		{"multinomial", model.Multiclass, model.Softmax, three, []float64{0, 1, 0}, []float64{1, 0, 0, 1, 0, 0},
-			append(show(e(1)/(e(1)+e(2)+1), e(2)/(e(1)+e(2)+1), 1/(e(1)+e(2)+1)), "5")},
+		{
+			"multinomial", model.Multiclass, model.Softmax, three,
+			[]float64{0, 1, 0},
+			[]float64{1, 0, 0, 1, 0, 0},
+			append(show(e(1)/(e(1)+e(2)+1), e(2)/(e(1)+e(2)+1), 1/(e(1)+e(2)+1)), "5"),
+		},
 	} {
 		w := &linear.Weights{Features: 2, Outputs: len(c.base), Base: c.base, Coefficients: c.w}
 		if err := w.Fold(mean, scale); err != nil {

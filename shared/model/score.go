@@ -75,10 +75,8 @@ func (s *Scorer) Score(st *State, in *frame.Frame, dst []*frame.Column) error {
 		n := min(BlockRows, rows-lo)
 		st.holes = 0
 		x := st.x[:n*s.m.engine.Features()]
-		for i := range s.sources {
-			if err := s.sources[i].encode(s.m, st, in, lo, n, x); err != nil {
-				return err
-			}
+		if err := s.encode(st, in, lo, n, x); err != nil {
+			return err
 		}
 		out := st.out[:n*outputs]
 		if err := st.predictor.Predict(x, st.text, n, out); err != nil {
@@ -112,10 +110,8 @@ func unanswered(sums []float64) bool {
 func (s *Scorer) refused(st *State, in *frame.Frame, lo, n int, err error) error {
 	row := lo
 	for ; n > 1 && row < lo+n; row++ {
-		for i := range s.sources {
-			if err := s.sources[i].encode(s.m, st, in, row, 1, st.x); err != nil {
-				return err
-			}
+		if err := s.encode(st, in, row, 1, st.x); err != nil {
+			return err
 		}
 		if e := st.predictor.Predict(st.x, st.text, 1, st.out[:s.m.engine.Outputs()]); e != nil {
 			err = e
@@ -123,6 +119,44 @@ func (s *Scorer) refused(st *State, in *frame.Frame, lo, n int, err error) error
 		}
 	}
 	return &RowError{min(row, lo+n-1), fault.New(fault.BadUserArgument, "", "the model has no answer for the row: %v", err)}
+}
+
+// plain is a Double column that is one feature, its cells taken as they are:
+// most columns of most models. It is kept apart, and small, because a row's
+// time is otherwise spent on finding out what each of its columns is.
+type plain struct {
+	pos, feature int
+	missing      float64
+}
+
+// encode fills all features for rows lo to lo+n.
+func (s *Scorer) encode(st *State, in *frame.Frame, lo, n int, x []float64) error {
+	for i := range s.plain {
+		p := &s.plain[i]
+		c := in.Cols[p.pos]
+		dst := x[p.feature*n:][:n]
+		if n == 1 {
+			dst[0] = c.Floats[lo]
+		} else {
+			copy(dst, c.Floats[lo:])
+		}
+		if c.Nulls() == 0 {
+			continue
+		}
+		for r := range dst {
+			if c.IsNull(lo + r) {
+				dst[r] = p.missing
+				st.holes |= 1 << r
+				st.Missing++
+			}
+		}
+	}
+	for i := range s.sources {
+		if err := s.sources[i].encode(s.m, st, in, lo, n, x); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // encode fills the features of one column for rows lo to lo+n.

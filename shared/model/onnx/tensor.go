@@ -21,8 +21,10 @@ const (
 )
 
 func (t Type) String() string {
-	names := []string{"undefined", "float", "uint8", "int8", "uint16", "int16", "int32", "int64", "string", "bool",
-		"float16", "double", "uint32", "uint64", "complex64", "complex128", "bfloat16"}
+	names := []string{
+		"undefined", "float", "uint8", "int8", "uint16", "int16", "int32", "int64", "string", "bool",
+		"float16", "double", "uint32", "uint64", "complex64", "complex128", "bfloat16",
+	}
 	if int(t) < len(names) {
 		return names[t]
 	}
