@@ -64,7 +64,7 @@ func TestReplies(t *testing.T) {
 	h := NewHandler(App{
 		HTTP: http.NotFoundHandler(),
 		Triggers: map[string]Trigger{
-			"work": {Queue, func(_ context.Context, e event.Event) error {
+			"chunk": {Queue, func(_ context.Context, e event.Event) error {
 				got = e
 				switch string(e.Body) {
 				case "fail":
@@ -93,15 +93,15 @@ func TestReplies(t *testing.T) {
 		return w.Code == 200 && w.Header().Get("Content-Type") == "application/json" &&
 			json.Unmarshal(w.Body.Bytes(), &reply) == nil && reply.Outputs != nil && reply.Logs != nil
 	}
-	w := post("work", `{"Data":{"m":"\"{}\""},"Metadata":{"DequeueCount":"2","InsertionTime":"2020-01-01T00:00:00+00:00"}}`)
-	if !ok(w) || got.Function != "work" || got.ID != "inv-1" || got.DequeueCount != 2 || seen.Function != "work" || seen.Err != nil || seen.Wait < time.Hour {
+	w := post("chunk", `{"Data":{"m":"\"{}\""},"Metadata":{"DequeueCount":"2","InsertionTime":"2020-01-01T00:00:00+00:00"}}`)
+	if !ok(w) || got.Function != "chunk" || got.ID != "inv-1" || got.DequeueCount != 2 || seen.Function != "chunk" || seen.Err != nil || seen.Wait < time.Hour {
 		t.Errorf("%d %s, event %+v, observed %+v", w.Code, w.Body, got, seen)
 	}
 	if w = post("sweep", `{"Data":{"t":{"IsPastDue":false}},"Metadata":{}}`); !ok(w) || got.Function != "sweep" {
 		t.Errorf("timer: %d %s", w.Code, w.Body)
 	}
 	for _, body := range []string{"fail", "panic"} {
-		w = post("work", `{"Data":{"m":"`+body+`"},"Metadata":{}}`)
+		w = post("chunk", `{"Data":{"m":"`+body+`"},"Metadata":{}}`)
 		if w.Code != 500 || w.Header().Get("Content-Type") != "application/json" || w.Body.String() != `{"error":"internal"}` || seen.Err == nil {
 			t.Errorf("%s: %d %s, observed %v", body, w.Code, w.Body, seen.Err)
 		}
@@ -110,7 +110,7 @@ func TestReplies(t *testing.T) {
 		t.Errorf("the panic's value is in the log: %v", seen.Err)
 	}
 	for _, body := range []string{"", "{}", strings.Repeat(" ", maxEnvelope+1)} {
-		if w = post("work", body); w.Code != 500 {
+		if w = post("chunk", body); w.Code != 500 {
 			t.Errorf("a broken envelope was accepted: %d", w.Code)
 		}
 	}
@@ -121,7 +121,7 @@ func TestOutsideIsNeverAnEnvelope(t *testing.T) {
 	delivered := 0
 	h := NewHandler(App{
 		HTTP: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) }),
-		Triggers: map[string]Trigger{"work": {Queue, func(context.Context, event.Event) error {
+		Triggers: map[string]Trigger{"chunk": {Queue, func(context.Context, event.Event) error {
 			delivered++
 			return nil
 		}}},
@@ -132,14 +132,14 @@ func TestOutsideIsNeverAnEnvelope(t *testing.T) {
 		header               map[string]string
 		want                 int
 	}{
-		{"the host", "POST", "/work", map[string]string{"X-Azure-Functions-InvocationId": "i"}, 200},
-		{"no invocation id", "POST", "/work", nil, 404},
+		{"the host", "POST", "/chunk", map[string]string{"X-Azure-Functions-InvocationId": "i"}, 200},
+		{"no invocation id", "POST", "/chunk", nil, 404},
 		{"another case", "POST", "/Work", map[string]string{"X-Azure-Functions-InvocationId": "i"}, 404},
 		{"escaped", "POST", "/%77ork", map[string]string{"X-Azure-Functions-InvocationId": "i"}, 404},
-		{"below", "POST", "/work/", map[string]string{"X-Azure-Functions-InvocationId": "i"}, 404},
-		{"twice", "POST", "//work", map[string]string{"X-Azure-Functions-InvocationId": "i"}, 404},
+		{"below", "POST", "/chunk/", map[string]string{"X-Azure-Functions-InvocationId": "i"}, 404},
+		{"twice", "POST", "//chunk", map[string]string{"X-Azure-Functions-InvocationId": "i"}, 404},
 		{"unknown", "POST", "/other", map[string]string{"X-Azure-Functions-InvocationId": "i"}, 404},
-		{"put", "PUT", "/work", map[string]string{"X-Azure-Functions-InvocationId": "i"}, 404},
+		{"put", "PUT", "/chunk", map[string]string{"X-Azure-Functions-InvocationId": "i"}, 404},
 		{"ping", "GET", "/", nil, 200},
 		{"home page", "GET", "/", map[string]string{"X-Forwarded-Host": "h"}, 404},
 	}
@@ -149,7 +149,7 @@ func TestOutsideIsNeverAnEnvelope(t *testing.T) {
 				name, method, target string
 				header               map[string]string
 				want                 int
-			}{name + "=" + value, "POST", "/work", map[string]string{"X-Azure-Functions-InvocationId": "i", name: value}, 404})
+			}{name + "=" + value, "POST", "/chunk", map[string]string{"X-Azure-Functions-InvocationId": "i", name: value}, 404})
 		}
 	}
 	for _, tt := range tests {
