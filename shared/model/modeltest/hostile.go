@@ -30,24 +30,10 @@ func Hostile(t *testing.T, file []byte, load func([]byte) (body []byte, err erro
 		if took := after.TotalAlloc - before.TotalAlloc; took > poolFactor*(16*uint64(len(b))+64<<10) {
 			t.Errorf("%s: %d bytes took %d", what, len(b), took)
 		}
-		if err != nil {
+		if RefusedOrScores(t, what, body, err) {
+			loaded++
+		} else {
 			refused++
-			if !fault.Is(err, fault.Package) {
-				t.Errorf("%s: not a refusal: %v", what, err)
-			}
-			return
-		}
-		loaded++
-		e, err := trees.Open(body)
-		if err != nil {
-			t.Fatalf("%s: loads, but does not open: %v", what, err)
-		}
-		out := make([]float64, e.Outputs())
-		e.NewSession(1).Predict(make([]float64, e.Features()), 1, out)
-		for _, v := range out {
-			if v != v {
-				t.Errorf("%s: scores NaN", what)
-			}
 		}
 	}
 	for _, n := range []int{0, 1, 2, 10, len(file) / 3, len(file) / 2, len(file) - 1} {
@@ -77,6 +63,30 @@ func Hostile(t *testing.T, file []byte, load func([]byte) (body []byte, err erro
 	if refused < 50 || loaded < 20 {
 		t.Errorf("%d refused, %d loaded: the damage is not of both kinds", refused, loaded)
 	}
+}
+
+// RefusedOrScores checks what a loader made of a file: a refusal of kind
+// fault.Package, or a body that opens and gives a row numbers. It reports which.
+func RefusedOrScores(t *testing.T, what string, body []byte, err error) (scores bool) {
+	t.Helper()
+	if err != nil {
+		if !fault.Is(err, fault.Package) {
+			t.Errorf("%s: not a refusal: %v", what, err)
+		}
+		return false
+	}
+	e, err := trees.Open(body)
+	if err != nil {
+		t.Fatalf("%s: loads, but does not open: %v", what, err)
+	}
+	out := make([]float64, e.Outputs())
+	e.NewSession(1).Predict(make([]float64, e.Features()), 1, out)
+	for _, v := range out {
+		if v != v {
+			t.Errorf("%s: scores NaN", what)
+		}
+	}
+	return true
 }
 
 // Deep is n opening brackets.
