@@ -26,6 +26,15 @@ var errHeld = fault.New(fault.Throttled, "", "the job is held by another worker"
 // runWhole runs a whole job, one at a time per process.
 func (b *Batch) runWhole(ctx context.Context, id string) error {
 	if !b.whole.TryAcquire(1) {
+		// A message about a job that has ended must not wait for another's turn:
+		// the host may deliver one twice, and each copy would be sent again.
+		j, err := b.load(ctx, id)
+		if gone, err := absent(err); gone || err != nil {
+			return err
+		}
+		if j.State != Running && j.State != Committing {
+			return nil
+		}
 		return fault.New(fault.Throttled, "", "another whole job is running in this process")
 	}
 	defer b.whole.Release(1)
