@@ -227,3 +227,12 @@ func Is(err error, k Kind) bool { return err != nil && KindOf(err) == k }
 
 // HasCode reports whether err carries the classic code.
 func HasCode(err error, code string) bool { return err != nil && Of(err).Code == code }
+
+// Module returns the classic module error of that number: a fault of the data
+// or parameters that a module was given.
+func Module(number int, format string, args ...any) *Error {
+	return New(LibraryExecution, ModuleCode(number), "Error %04d: %s", number, fmt.Sprintf(format, args...))
+}
+
+// ModuleCode is the classic code of a module error number, as details carry it.
+func ModuleCode(number int) string { return fmt.Sprintf("Error%04d", number) }

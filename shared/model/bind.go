@@ -25,13 +25,15 @@ type column struct {
 type target struct {
 	feature          int
 	missing, unknown float64 // NaN: missing to the model
+	known            bool    // that unknown is given: such a cell is not missing
 	values           []float64
 }
 
 type indicator struct {
-	feature int
-	level   int32
-	missing float64
+	feature          int
+	level            int32
+	missing, unknown float64
+	known            bool
 }
 
 // groupColumns gathers features by the column they read and checks them.
@@ -115,12 +117,12 @@ func collectLevels(features []Feature, columns []column, byName map[string]int) 
 }
 
 func (c *column) add(i int, f *Feature) error {
-	t := target{feature: i, missing: nan, unknown: nan}
+	t := target{feature: i, missing: nan}
 	if f.Missing != nil {
-		t.missing, t.unknown = *f.Missing, *f.Missing
+		t.missing = *f.Missing
 	}
 	if f.Unknown != nil {
-		t.unknown = *f.Unknown
+		t.unknown, t.known = *f.Unknown, true
 	}
 	switch f.Encoding {
 	case Number:
@@ -148,7 +150,7 @@ func (c *column) add(i int, f *Feature) error {
 				level = int32(k)
 			}
 		}
-		c.indicators = append(c.indicators, indicator{i, level, missing})
+		c.indicators = append(c.indicators, indicator{i, level, missing, t.unknown, t.known})
 	case Text:
 		if c.typ != frame.String {
 			return fault.New(fault.Package, "", "a %s column has no text", c.typ)

@@ -13,7 +13,27 @@ const (
 	TwoClass   Kind = "two-class"
 	Multiclass Kind = "multiclass"
 	Regression Kind = "regression"
+	// Distribution answers a mean and a standard deviation.
+	Distribution Kind = "distribution"
+	// Quantiles answers a value for each of the header's quantiles.
+	Quantiles Kind = "quantiles"
+	// Clustering answers the nearest cluster, from the distances to all.
+	Clustering Kind = "clustering"
+	// Anomaly answers how odd a row is, from 0 to 1.
+	Anomaly Kind = "anomaly"
 )
+
+// Classes returns how many classes the label of such a model has: 0 none, 2
+// exactly, 3 two or more.
+func (k Kind) Classes() int {
+	switch k {
+	case TwoClass:
+		return 2
+	case Multiclass:
+		return 3
+	}
+	return 0
+}
 
 // UnknownPolicy is what a level outside a model's levels becomes.
 type UnknownPolicy string
@@ -55,8 +75,12 @@ type Header struct {
 	Label    *Label    `json:"label,omitempty"`
 	// UnknownLevel is empty for UnknownMissing.
 	UnknownLevel UnknownPolicy `json:"unknownLevel,omitempty"`
+	// Quantiles, of a model of that kind, are between 0 and 1 in rising order.
+	Quantiles []float64 `json:"quantiles,omitempty"`
 	// CompleteRows says that a row with a missing feature gets no score.
 	CompleteRows bool `json:"completeRows,omitempty"`
+
+	outputs int // of the engine, where the number of score columns depends on it
 }
 
 // Feature binds one feature of the model to a column of the request.
@@ -74,7 +98,8 @@ type Feature struct {
 	// Missing is the number a missing cell stands for. Without it a missing
 	// cell is missing to the model (0 in an indicator).
 	Missing *float64 `json:"missing,omitempty"`
-	// Unknown is the number of the trainer's unknown level, for codes and map.
+	// Unknown is the number of the trainer's unknown level, for codes, map and
+	// indicator. Without it an unknown level is a missing cell.
 	Unknown *float64 `json:"unknown,omitempty"`
 }
 

@@ -207,6 +207,8 @@ func (s *source) encode(m *Model, st *State, in *frame.Frame, lo, n int, x []flo
 				dst[r] = 1
 			case code >= 0:
 				dst[r] = 0
+			case code == unknown && t.known:
+				dst[r] = t.unknown
 			default:
 				dst[r] = t.missing
 				st.holes |= 1 << r
@@ -296,12 +298,10 @@ func fill(st *State, codes []int32, t *target, dst, values []float64) {
 			dst[r] = values[code]
 		case code >= 0:
 			dst[r] = float64(code)
-		case code == unknown:
+		case code == unknown && t.known:
 			dst[r] = t.unknown
 		default:
 			dst[r] = t.missing
-		}
-		if code < 0 {
 			st.holes |= 1 << r
 		}
 	}
@@ -318,86 +318,4 @@ func cell(c *frame.Column, i int) string {
 		return strconv.FormatBool(c.Bools[i])
 	}
 	return strconv.FormatInt(c.Ints[i], 10)
-}
-
-// answer turns transformed sums into score cells.
-type answer struct {
-	kind      Kind
-	transform Transform
-	positive  int // index of the positive class
-	labels    []labelCell
-	labelType frame.Type
-}
-
-// labelCell is a class in the vector of its column's type.
-type labelCell struct {
-	code int32
-	real float64
-	int  int64
-	bool bool
-}
-
-func newAnswer(h *Header) answer {
-	a := answer{kind: h.Kind, transform: h.Transform}
-	if h.Kind == Regression {
-		return a
-	}
-	a.labelType = h.Label.Type
-	a.positive = h.Label.index(h.Label.Positive)
-	for i, c := range h.Label.Classes {
-		l := labelCell{code: int32(i)}
-		// Spellings were checked by Open.
-		l.real, _ = strconv.ParseFloat(c, 64)
-		l.int, _ = strconv.ParseInt(c, 10, 64)
-		l.bool, _ = parseBool(c)
-		a.labels = append(a.labels, l)
-	}
-	return a
-}
-
-func (a *answer) append(sums []float64, dst []*frame.Column) {
-	raw := sums[0]
-	a.transform.apply(sums)
-	switch a.kind {
-	case Regression:
-		dst[0].AppendFloat(sums[0])
-	case TwoClass:
-		p := sums[len(sums)-1] // of class 1, by one output or two
-		if a.positive == 0 {
-			if len(sums) == 2 {
-				p = sums[0]
-			} else {
-				p = a.transform.complement(raw, p)
-			}
-		}
-		class := a.positive
-		if p < 0.5 {
-			class = 1 - a.positive
-		}
-		a.label(dst[0], class)
-		dst[1].AppendFloat(p)
-	case Multiclass:
-		best := 0
-		for k, p := range sums {
-			dst[k].AppendFloat(p)
-			if p > sums[best] {
-				best = k
-			}
-		}
-		a.label(dst[len(sums)], best)
-	}
-}
-
-func (a *answer) label(c *frame.Column, class int) {
-	l := &a.labels[class]
-	switch {
-	case a.labelType == frame.String:
-		c.AppendCode(l.code)
-	case a.labelType == frame.Double:
-		c.AppendFloat(l.real)
-	case a.labelType == frame.Boolean:
-		c.AppendBool(l.bool)
-	default:
-		c.AppendInt(l.int)
-	}
 }

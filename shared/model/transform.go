@@ -12,6 +12,8 @@ type Transform struct {
 	Name string `json:"name"`
 	// Scale multiplies a sum before Sigmoid and Sigmoids; 0 means 1.
 	Scale float64 `json:"scale,omitempty"`
+	// Center is added to the mean by Moments.
+	Center float64 `json:"center,omitempty"`
 }
 
 // The transforms.
@@ -26,6 +28,9 @@ const (
 	Sigmoids      = "sigmoids" // 1/(1+e**-scale·x) of each class, not made to sum to 1
 	Square        = "square"   // sign(x)·x²
 	Log1pExp      = "log1exp"  // ln(1+e**x)
+	// Moments are the mean and the mean square of a value about Center; they
+	// become its mean and standard deviation.
+	Moments = "moments"
 )
 
 // outputs returns how many sums of an engine fit the transform; 0 is any.
@@ -35,6 +40,8 @@ func (t Transform) outputs() (n int, known bool) {
 		return 0, true
 	case Sigmoid, Exp, Step, Square, Log1pExp:
 		return 1, true
+	case Moments:
+		return 2, true
 	}
 	return 0, false
 }
@@ -78,6 +85,9 @@ func (t Transform) apply(x []float64) {
 		for i := range x {
 			x[i] /= sum
 		}
+	case Moments:
+		mean := x[0]
+		x[0], x[1] = t.Center+mean, math.Sqrt(max(0, x[1]-float64(mean*mean)))
 	case Sigmoids:
 		for i, v := range x {
 			x[i] = stablemath.Sigmoid(t.scale() * v)

@@ -1,8 +1,6 @@
 package module
 
 import (
-	"fmt"
-
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/model"
 )
@@ -14,8 +12,8 @@ type RowError = model.RowError
 // Errorf returns the classic module error of that number: a fault of the data
 // or parameters that a module was given.
 func Errorf(number int, format string, args ...any) *fault.Error {
-	return fault.New(fault.LibraryExecution, Code(number), "Error %04d: %s", number, fmt.Sprintf(format, args...))
+	return fault.Module(number, format, args...)
 }
 
 // Code is the classic code of a module error number, as details carry it.
-func Code(number int) string { return fmt.Sprintf("Error%04d", number) }
+func Code(number int) string { return fault.ModuleCode(number) }

@@ -2,8 +2,8 @@
 // of a module, and the shape of its code.
 //
 // A Spec is the single source for validation, the API, the editor's forms and
-// the module's documentation. The code comes in one of four shapes, all of
-// which end in the same Op for scoring, so that a run and a published service
+// the module's documentation. The code comes in one of five shapes, of which
+// those that score end in the same Op, so that a run and a published service
 // compute with the same instructions:
 //
 //	Bind         row-wise and whole-table: schemas in, op and schemas out
@@ -11,6 +11,7 @@
 //	             what Pin found is pinned when the experiment is published
 //	Fit + Apply  fitted: Fit learns a state from the data, Apply binds it; the
 //	             state is the module's Transformation artifact
+//	Learner      names a learner: its output is an untrained model
 //	Run          sources, trainers, evaluators: only in a run
 //
 // Modules themselves live in one sub-package per palette group; package
@@ -22,6 +23,7 @@ import (
 	"fmt"
 
 	"github.com/portico-ml/portico/shared/frame"
+	"github.com/portico-ml/portico/shared/learn"
 	"github.com/portico-ml/portico/shared/service"
 )
 
@@ -39,13 +41,18 @@ type Module struct {
 	Fit func(context.Context, *Call) (state []byte, err error)
 	// Apply binds a learned state to a schema; its op maps one table to one.
 	Apply func(state []byte, in frame.Schema) (*Bound, error)
+	// Learner makes the learner that the parameters describe; base is the one
+	// that it wraps, where the module has an input for one.
+	Learner func(v Values, base learn.Learner) (learn.Learner, error)
 	// Run gives the outputs, by port, of a module that has no op.
 	Run func(context.Context, *Call) ([]Value, error)
 }
 
 // HasCode reports whether the module does something; the ports of a web
 // service do not.
-func (m *Module) HasCode() bool { return m.Bind != nil || m.Fit != nil || m.Run != nil }
+func (m *Module) HasCode() bool {
+	return m.Bind != nil || m.Fit != nil || m.Learner != nil || m.Run != nil
+}
 
 // Value is what flows along an edge of a run. The zero Value is nothing: an
 // optional port that is not connected.
@@ -66,6 +73,10 @@ type Call struct {
 	Palette *Palette
 	// Log adds a line to the node's log; never nil.
 	Log func(format string, args ...any)
+	// Saved and Checkpoint let a long training go on in another message of the
+	// run, as learn.Session says. Checkpoint is nil outside runs.
+	Saved      []byte
+	Checkpoint func(state func() ([]byte, error)) error
 }
 
 // Input is one input port at binding time: a pinned schema where a table will
@@ -140,6 +151,9 @@ func (m *Module) Execute(ctx context.Context, c *Call) ([]Value, error) {
 	c.Params = c.Params.of(&m.Spec)
 	if m.Run != nil {
 		return m.Run(ctx, c)
+	}
+	if m.Learner != nil {
+		return m.initialize(c)
 	}
 	if m.Fit != nil {
 		return m.fitAndApply(ctx, c)

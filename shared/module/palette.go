@@ -47,7 +47,7 @@ func NewPalette(modules ...*Module) *Palette {
 
 func (m *Module) check() error {
 	shapes := 0
-	for _, has := range []bool{m.Bind != nil, m.Fit != nil, m.Run != nil} {
+	for _, has := range []bool{m.Bind != nil, m.Fit != nil, m.Learner != nil, m.Run != nil} {
 		if has {
 			shapes++
 		}

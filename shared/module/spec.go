@@ -94,6 +94,9 @@ type Param struct {
 	Range    *Range   `json:"range,omitempty"`   // Int and Float
 	// Single says that a ColumnPicker picks exactly one column.
 	Single bool `json:"single,omitempty"`
+	// Sweep says that the parameter of a learner may have several values,
+	// separated by semicolons, for Tune Model Hyperparameters.
+	Sweep bool `json:"sweep,omitempty"`
 	// Schema says that the value can change the output's schema; with
 	// SchemaWhen, only while another parameter has one of some values.
 	Schema     bool  `json:"schema,omitempty"`
@@ -137,6 +140,9 @@ func (s *Spec) Param(name string) *Param {
 // Parse checks a text as a value of the parameter and returns it in its one
 // canonical spelling.
 func (p *Param) Parse(text string) (string, error) {
+	if p.Sweep && strings.Contains(text, listSeparator) {
+		return p.parseList(text)
+	}
 	t := strings.TrimSpace(text)
 	switch p.Type {
 	case Int:
