@@ -216,7 +216,9 @@ func (x *executor) node(ctx context.Context, i int, n *Node) (*Failure, error) {
 	if err != nil {
 		return nil, err
 	}
-	n.Started, n.Log, n.Error = now(), nil, nil
+	if n.Error = nil; n.saved == "" {
+		n.Started, n.Log = now(), nil
+	}
 	results, err := x.cached(ctx, key)
 	if err != nil {
 		return nil, err
@@ -234,13 +236,16 @@ func (x *executor) node(ctx context.Context, i int, n *Node) (*Failure, error) {
 			results, err = x.store(ctx, i, key, values)
 		}
 		if err != nil {
+			if errors.Is(err, errSlice) {
+				return nil, err
+			}
 			if passing(ctx, err) {
 				return nil, errors.Join(err, x.notBegun(ctx, n))
 			}
 			return x.failed(v, n, err), nil
 		}
 	}
-	n.State, n.Results, n.Ended = Finished, results, now()
+	n.State, n.Results, n.Ended, n.saved = Finished, results, now(), ""
 	x.drop(i)
 	return nil, x.step(ctx, n)
 }
@@ -318,7 +323,16 @@ func (x *executor) execute(ctx context.Context, i int, n *Node) (values []module
 			return nil, module.Errorf(3, "the table at port %q has no columns", v.Mod.Inputs[k].ID)
 		}
 	}
-	values, err = v.Mod.Execute(nodeCtx, &module.Call{Params: v.Values, Inputs: inputs, Palette: x.r.palette, Log: n.logf})
+	c := &checkpoints{x: x, n: n, last: time.Now()}
+	call := &module.Call{Params: v.Values, Inputs: inputs, Palette: x.r.palette, Log: n.logf}
+	call.Checkpoint = func(state func() ([]byte, error)) error { return c.offer(nodeCtx, state) }
+	if call.Saved, err = c.read(nodeCtx); err != nil {
+		return nil, err
+	}
+	values, err = v.Mod.Execute(nodeCtx, call)
+	if errors.Is(err, errSlice) {
+		return nil, err
+	}
 	if e := fault.Of(err); err != nil && !v.Mod.Outside && e.Kind.Traits().Retry && nodeCtx.Err() == nil {
 		// A module that reaches nothing outside fails the same way every time.
 		return nil, fault.New(fault.ModuleExecution, e.Details()[0].Code, "%s", e.Details()[0].Message).Because(err)

@@ -75,6 +75,9 @@ func (n *Node) props() storage.Props {
 	if n.Error != nil {
 		p["error"] = encode(n.Error)
 	}
+	if n.saved != "" {
+		p["saved"] = n.saved
+	}
 	return p
 }
 
@@ -82,7 +85,7 @@ func readNode(e storage.Entity) (*Node, error) {
 	p := e.Props
 	n := &Node{
 		ID: strings.TrimPrefix(e.Row, nodePrefix), State: State(p.Str("state")), Cached: p.Bool("cached"),
-		Started: p.Time("started"), Ended: p.Time("ended"), starts: p.Int("starts"),
+		Started: p.Time("started"), Ended: p.Time("ended"), starts: p.Int("starts"), saved: p.Str("saved"),
 	}
 	if text := p.Str("log"); text != "" {
 		n.Log = strings.Split(text, "\n")

@@ -115,7 +115,8 @@ type Node struct {
 	Log     []string  `json:"log,omitempty"`
 	Results []Result  `json:"results,omitempty"` // by output port
 
-	starts int64 // executions begun and not known to have ended
+	starts int64  // executions begun and not known to have ended, since saved
+	saved  string // digest of what a long training saved to go on from
 }
 
 // Result is what a node gave at an output port.
@@ -133,7 +134,8 @@ type Result struct {
 // Limits bound the work of a process. Zero values mean the defaults.
 type Limits struct {
 	Node  time.Duration // one node: 50 min
-	Slice time.Duration // no node is begun later in a message; the run goes on in the next: 5 min
+	Slice time.Duration // no node is begun later in a message, and training pauses; the run goes on in the next: 5 min
+	Save  time.Duration // between the checkpoints of a training: 30 s
 	Beat  time.Duration // how often an executor says it is alive: 5 s
 	Stuck time.Duration // without a sign of life, sweep sends the run again: 2 min
 }
@@ -142,7 +144,7 @@ func (l Limits) withDefaults() Limits {
 	for _, d := range []struct {
 		v   *time.Duration
 		def time.Duration
-	}{{&l.Node, 50 * time.Minute}, {&l.Slice, 5 * time.Minute}, {&l.Beat, 5 * time.Second}, {&l.Stuck, 2 * time.Minute}} {
+	}{{&l.Node, 50 * time.Minute}, {&l.Slice, 5 * time.Minute}, {&l.Save, 30 * time.Second}, {&l.Beat, 5 * time.Second}, {&l.Stuck, 2 * time.Minute}} {
 		if *d.v <= 0 {
 			*d.v = d.def
 		}
