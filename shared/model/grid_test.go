@@ -100,6 +100,9 @@ func TestGrid(t *testing.T) {
 		for i := range cells {
 			cells[i] = strings.TrimSpace(cells[i])
 		}
+		if cells[0] == "trees in ONNX" {
+			break // the last table is read by TestShapes in ./onnx
+		}
 		if cells[0] == "what" {
 			onnx = true
 			continue

@@ -2,7 +2,10 @@ package importer
 
 import (
 	"bytes"
+	"compress/gzip"
 	"errors"
+	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,18 +16,51 @@ import (
 
 const onnxGolden = "../onnx/testdata/golden/"
 
-// goldenONNX lists the golden models.
+// goldenONNX lists the golden models by their paths without endings: whole
+// pipelines, and every shape of trees.
 func goldenONNX(t testing.TB) []string {
 	t.Helper()
-	files, err := filepath.Glob(onnxGolden + "*.onnx")
-	if err != nil || len(files) < 45 {
-		t.Fatalf("%d golden models, %v", len(files), err)
-	}
 	var names []string
-	for _, f := range files {
-		names = append(names, strings.TrimSuffix(filepath.Base(f), ".onnx"))
+	for folder, atLeast := range map[string]int{onnxGolden: 45, "../onnx/testdata/shapes/": 40} {
+		bindings, err := filepath.Glob(folder + "*.json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		models := 0
+		for _, f := range bindings {
+			if filepath.Base(f) != "refused.json" {
+				names = append(names, strings.TrimSuffix(f, ".json"))
+				models++
+			}
+		}
+		if models < atLeast {
+			t.Fatalf("%d golden models in %s", models, folder)
+		}
 	}
 	return names
+}
+
+// readONNX reads a golden model, which may be compressed.
+func readONNX(t testing.TB, path string) []byte {
+	t.Helper()
+	if _, err := os.Stat(path + ".onnx"); err == nil {
+		return read(t, path+".onnx")
+	}
+	r, err := gzip.NewReader(bytes.NewReader(read(t, path+".onnx.gz")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// rowsBeside reads the rows that a golden model was scored on.
+func rowsBeside(t testing.TB, path string) []byte {
+	t.Helper()
+	return read(t, filepath.Join(filepath.Dir(path), "rows.csv"))
 }
 
 // beside joins two tables row by row.
@@ -43,12 +79,12 @@ func beside(a, b []byte) []byte {
 // TestGoldenONNX imports every golden model with the binding of its author and
 // checks its scores of 1,000 rows against ONNX Runtime's.
 func TestGoldenONNX(t *testing.T) {
-	rows := read(t, onnxGolden+"rows.csv")
-	for _, name := range goldenONNX(t) {
-		t.Run(name, func(t *testing.T) {
+	for _, path := range goldenONNX(t) {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			rows := rowsBeside(t, path)
 			r, err := Import(Request{
-				Name: name, File: read(t, onnxGolden+name+".onnx"), Binding: read(t, onnxGolden+name+".json"),
-				Check: beside(rows, read(t, onnxGolden+name+".csv")),
+				Name: path, File: readONNX(t, path), Binding: read(t, path+".json"),
+				Check: beside(rows, read(t, path+".csv")),
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -114,9 +150,9 @@ func batches(t *testing.T, m *model.Model, table []byte) {
 }
 
 // scored binds a golden model and reads its rows.
-func scored(t testing.TB, name string) (*model.Scorer, *frame.Frame, *frame.Frame) {
+func scored(t testing.TB, path string) (*model.Scorer, *frame.Frame, *frame.Frame) {
 	t.Helper()
-	r, err := Import(Request{File: read(t, onnxGolden+name+".onnx"), Binding: read(t, onnxGolden+name+".json")})
+	r, err := Import(Request{File: readONNX(t, path), Binding: read(t, path+".json")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +160,7 @@ func scored(t testing.TB, name string) (*model.Scorer, *frame.Frame, *frame.Fram
 	if err != nil {
 		t.Fatal(err)
 	}
-	in, err := frame.CSV{}.Read(read(t, onnxGolden+"rows.csv"), layout)
+	in, err := frame.CSV{}.Read(rowsBeside(t, path), layout)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +200,7 @@ func TestONNXAllocates(t *testing.T) {
 // TestONNXRefusesRow names the row and the reason where a graph has no answer
 // for what a cell holds.
 func TestONNXRefusesRow(t *testing.T) {
-	scorer, in, out := scored(t, "pipeline_strict") // its encoder was told to refuse unknown categories
+	scorer, in, out := scored(t, onnxGolden+"pipeline_strict") // its encoder was told to refuse unknown categories
 	layout, err := frame.NewLayout(in.Schema())
 	if err != nil {
 		t.Fatal(err)
@@ -231,7 +267,7 @@ func TestONNXSchemaFrom(t *testing.T) {
 // BenchmarkONNXPipeline scores scikit-learn's imputer, scaler, one-hot and
 // logistic regression, from frame to score cells.
 func BenchmarkONNXPipeline(b *testing.B) {
-	scorer, in, out := scored(b, "pipeline_logistic")
+	scorer, in, out := scored(b, onnxGolden+"pipeline_logistic")
 	layout, err := frame.NewLayout(in.Schema())
 	if err != nil {
 		b.Fatal(err)

@@ -198,6 +198,11 @@ func (f *File) classes(name string) []string {
 		case "Identity", "Cast", "Normalizer", "Softmax", "Sigmoid", "Reshape", "Clip", "Div":
 			name = n.inputs[0]
 			continue
+		case "Mul":
+			if t := f.initializer(n.inputs[len(n.inputs)-1]); t != nil && t.len() == 1 && t.typ.known() && t.typ != String && t.at(0) > 0 {
+				name = n.inputs[0]
+				continue
+			}
 		}
 		break
 	}

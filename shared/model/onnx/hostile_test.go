@@ -60,6 +60,9 @@ func golden(t testing.TB) map[string][]byte {
 	if err != nil || len(paths) < 45 {
 		t.Fatalf("%d golden models, %v", len(paths), err)
 	}
+	for _, name := range []string{"xgboost_onehot", "xgboost_partition", "lightgbm_partition", "catboost_missing"} {
+		paths = append(paths, shapesFolder+name+".onnx")
+	}
 	files := map[string][]byte{}
 	for _, p := range paths {
 		b, err := os.ReadFile(p)

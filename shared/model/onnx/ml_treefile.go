@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"math"
+	"slices"
 
 	"github.com/portico-ml/portico/shared/model/trees"
 )
@@ -85,7 +86,42 @@ func (d *decl) classic(prefix string, targets int) (*ensemble, error) {
 		}
 		all[i].yes, all[i].no = int32(a-first), int32(b-first)
 	}
+	for _, t := range e.trees {
+		joinSets(t)
+	}
 	return e, d.leaves(prefix, all, &places, e)
+}
+
+// joinSets makes one test of each chain of equalities that converters write
+// for a test of membership: each leads on to the next where it is false, and
+// all lead to one node where they are true, which no tree could otherwise hold.
+func joinSets(t []treeNode) {
+	if !slices.ContainsFunc(t, func(n treeNode) bool { return n.mode == eq }) {
+		return
+	}
+	next := make([]int32, len(t)) // in its chain, 0 at its end
+	behind := make([]bool, len(t))
+	for i := range t {
+		n := &t[i]
+		if n.mode != eq || behind[n.no] {
+			continue
+		}
+		if f := &t[n.no]; f.mode == eq && f.feature == n.feature && f.yes == n.yes {
+			next[i], behind[n.no] = n.no, true
+		}
+	}
+	for i := range t {
+		n := &t[i]
+		if behind[i] || next[i] == 0 {
+			continue
+		}
+		n.mode, n.members = member, []float64{n.value}
+		for k := next[i]; k != 0; k = next[k] {
+			n.members = append(n.members, t[k].value)
+			n.tracks = n.tracks || t[k].tracks
+			n.no = t[k].no
+		}
+	}
 }
 
 // leaves reads the weights of the leaves.
