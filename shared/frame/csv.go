@@ -146,12 +146,9 @@ func extraNear(name string, extra []string) string {
 
 // names reads the header row, or makes one up where there is none.
 func (o CSV) names(data []byte, l *Layout) ([]string, int, error) {
-	if bytes.HasPrefix(data, []byte("\xFF\xFE")) || bytes.HasPrefix(data, []byte("\xFE\xFF")) {
-		return nil, 0, unreadable("the file is UTF-16; it must be UTF-8")
-	}
-	size := 0
-	if bytes.HasPrefix(data, []byte(bom)) {
-		size = len(bom)
+	size, err := utf8Start(data)
+	if err != nil {
+		return nil, 0, err
 	}
 	if o.NoHeader {
 		return l.Schema.Names(), size, nil
