@@ -1,0 +1,440 @@
+package sql
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/portico-ml/portico/shared/connect"
+	"github.com/portico-ml/portico/shared/connect/dbtest"
+	"github.com/portico-ml/portico/shared/fault"
+	"github.com/portico-ml/portico/shared/frame"
+)
+
+var direct net.Dialer
+
+// servers are the databases that this machine can run.
+func servers(t *testing.T, do func(t *testing.T, p connect.Place)) {
+	for name, start := range map[string]func(testing.TB) connect.Place{"postgres": dbtest.Postgres, "mariadb": dbtest.MariaDB} {
+		t.Run(name, func(t *testing.T) { do(t, start(t)) })
+	}
+}
+
+func connector() *Connector { return New(direct.DialContext) }
+
+// rows runs a query and returns its schema and its cells as CSV.
+func rows(t *testing.T, p connect.Place, query string) (frame.Schema, string, error) {
+	t.Helper()
+	p.Query = query
+	src, err := connector().Source(p)
+	if err != nil {
+		return nil, "", err
+	}
+	f, err := connect.ReadAll(t.Context(), src, nil, 1<<20)
+	if err != nil {
+		return nil, "", err
+	}
+	return f.Schema(), string(frame.AppendCSV(nil, f, ',')), nil
+}
+
+// do runs statements through a query that gives nothing.
+func do(t *testing.T, p connect.Place, statements ...string) {
+	t.Helper()
+	s, err := connector().server(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, conn, err := s.open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for _, q := range statements {
+		if _, err := conn.ExecContext(t.Context(), q); err != nil {
+			t.Fatalf("%s: %v", q, err)
+		}
+	}
+}
+
+func table(t *testing.T, csv string, s frame.Schema) *frame.Frame {
+	t.Helper()
+	f, err := connect.Parse([]byte(csv), "csv", false, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func typeNames(s frame.Schema) (names []string) {
+	for _, f := range s {
+		names = append(names, f.Name+" "+f.Type.String())
+	}
+	return names
+}
+
+func TestSource_types(t *testing.T) {
+	queries := map[connect.Kind]string{
+		connect.PostgreSQL: `SELECT 1::smallint AS "a", 2 AS "b", 9007199254740993::bigint AS "c", 0.1::real AS "d", 1.5::float8 AS "e", 12.25::numeric(8,2) AS "f",
+			true AS "g", 'é, "x"'::text AS "h", '2020-02-29 01:02:03.5'::timestamp AS "i", '2020-02-29T02:02:03+01'::timestamptz AS "j", DATE '1969-12-31' AS "k",
+			'12:30'::time AS "l", '11111111-2222-3333-4444-555555555555'::uuid AS "m", '{"a":1}'::json AS "n", 1 AS "b"
+			UNION ALL SELECT null,null,null,null,'NaN'::float8,null,null,'',null,null,null,null,null,null,null`,
+		connect.MySQL: `SELECT CAST(1 AS SIGNED INT) AS a, small AS b, big AS c, f AS d, d AS e, n AS f, g, h, dt AS i, ts AS j, dd AS k, tt AS l, u AS m, un AS n, small AS b FROM kinds ORDER BY small`,
+	}
+	want := map[connect.Kind]string{
+		connect.PostgreSQL: "a Int32,b Int32,c Int64,d Double,e Double,f Double,g Boolean,h String,i DateTime,j DateTime,k DateTime,l String,m String,n String,b (2) Int32\n" +
+			`1,2,9007199254740993,0.10000000149011612,1.5,12.25,True,"é, ""x""",2020-02-29T01:02:03.5,2020-02-29T01:02:03,1969-12-31T00:00:00,12:30:00,11111111-2222-3333-4444-555555555555,"{""a"":1}",1` + "\n" +
+			",,,,,,,,,,,,,,\n",
+		connect.MySQL: "a Int32,b Int32,c Int64,d Double,e Double,f Double,g Int32,h String,i DateTime,j DateTime,k DateTime,l String,m Int64,n String,b (2) Int32\n" +
+			`1,2,9007199254740993,0.1,1.5,12.25,1,"é, ""x""",2020-02-29T01:02:03.5,2020-02-29T01:02:03,1969-12-31T00:00:00,12:30:00,4000000000,[1],2` + "\n",
+	}
+	servers(t, func(t *testing.T, p connect.Place) {
+		if p.Source == connect.MySQL {
+			do(t, p, "DROP TABLE IF EXISTS kinds", `CREATE TABLE kinds (small smallint, big bigint, f float, d double, n decimal(8,2), g boolean, h text, dt datetime(6), ts timestamp NULL, dd date, tt time, u int unsigned, un json)`,
+				`INSERT INTO kinds VALUES (2, 9007199254740993, 0.1, 1.5, 12.25, true, 'é, "x"', '2020-02-29 01:02:03.5', '2020-02-29 01:02:03', '1969-12-31', '12:30', 4000000000, '[1]')`)
+		}
+		s, csv, err := rows(t, p, queries[p.Source])
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, csv, _ = strings.Cut(csv, "\n")
+		if diff := cmp.Diff(want[p.Source], strings.Join(typeNames(s), ",")+"\n"+csv); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestSource_refusals(t *testing.T) {
+	servers(t, func(t *testing.T, p connect.Place) {
+		wrong := p
+		wrong.Password = "another secret"
+		nowhere := p
+		nowhere.Server = "nowhere.invalid"
+		binary := map[connect.Kind]string{connect.PostgreSQL: `SELECT 'a'::bytea AS photo`, connect.MySQL: `SELECT CAST('a' AS BINARY) AS photo`}[p.Source]
+		for name, tt := range map[string]struct {
+			place connect.Place
+			query string
+			want  string
+		}{
+			"no query":         {p, "", "Error 0003: " + string(p.Source) + ": Query is not given"},
+			"wrong password":   {wrong, "SELECT 1", "Error 0015"},
+			"no host":          {nowhere, "SELECT 1", "Error 0015"},
+			"no such column":   {p, "SELECT absent FROM information_schema.tables", "absent"},
+			"syntax":           {p, "SELEKT 1", "Error 0069"},
+			"a column of bits": {p, binary, `column "photo" is of the type`},
+		} {
+			t.Run(name, func(t *testing.T) {
+				_, _, err := rows(t, tt.place, tt.query)
+				if err == nil || !strings.Contains(err.Error(), tt.want) || !fault.Is(err, fault.LibraryExecution) {
+					t.Errorf("err = %v, want %s", err, tt.want)
+				}
+				for _, secret := range []string{tt.place.Password} {
+					if err != nil && strings.Contains(err.Error(), secret) {
+						t.Errorf("the password is in %q", err)
+					}
+				}
+			})
+		}
+	})
+}
+
+// TestTLS: a server is asked who it is, unless the place says otherwise.
+func TestTLS(t *testing.T) {
+	p := dbtest.Postgres(t)
+	p.Unencrypted = false
+	if _, _, err := rows(t, p, "SELECT 1"); !fault.Is(err, fault.LibraryExecution) || !strings.Contains(err.Error(), "certificate is not trusted") {
+		t.Errorf("a certificate nobody trusts: %v", err)
+	}
+	p.AnyCertificate = true
+	if _, csv, err := rows(t, p, "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"); err != nil || csv != "ssl\nTrue\n" {
+		t.Errorf("any certificate: %q, %v", csv, err)
+	}
+	m := dbtest.MariaDB(t)
+	m.Unencrypted = false
+	if _, _, err := rows(t, m, "SELECT 1"); !fault.Is(err, fault.LibraryExecution) || !strings.Contains(err.Error(), "does not encrypt") {
+		t.Errorf("a server in the clear: %v", err)
+	}
+}
+
+var everyType = frame.Schema{
+	{Name: "id", Type: frame.Int32},
+	{Name: "big", Type: frame.Int64, Nullable: true},
+	{Name: "amount", Type: frame.Double, Nullable: true},
+	{Name: "yes", Type: frame.Boolean, Nullable: true},
+	{Name: "when", Type: frame.DateTime, Nullable: true},
+	{Name: `te"x`, Type: frame.String, Nullable: true},
+	{Name: "level", Type: frame.String, Levels: []string{"low", "high"}, Nullable: true},
+}
+
+const everyCell = "id,big,amount,yes,when,\"te\"\"x\",level\n" +
+	"1,9007199254740993,1.5E-05,True,2020-02-29T01:02:03.5,\"tab\t, back\\slash, quote ' \"\" and\r\nline é\",low\n" +
+	"2,,,,,,\n" +
+	"3,-1,1E+300,False,1969-12-31T23:59:59,\\N,high\n"
+
+func TestSink(t *testing.T) {
+	servers(t, func(t *testing.T, p connect.Place) {
+		ctx := t.Context()
+		p.Table = "every"
+		d := dialects[p.Source]
+		do(t, p, "DROP TABLE IF EXISTS "+d.quote("every"))
+		f := table(t, everyCell, everyType)
+		sink, err := connector().Sink(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := sink.Check(ctx, everyType); err != nil {
+			t.Fatal(err)
+		}
+		if err := connect.Write(ctx, sink, f, ""); err != nil {
+			t.Fatal(err)
+		}
+		_, csv, err := rows(t, p, "SELECT * FROM "+d.quote("every")+" ORDER BY id")
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := everyCell
+		if p.Source == connect.MySQL { // a boolean is a number there
+			want = strings.NewReplacer("True", "1", "False", "0").Replace(want)
+		}
+		if diff := cmp.Diff(want, csv); diff != "" {
+			t.Error(diff)
+		}
+		if err := sink.Check(ctx, everyType); err != nil {
+			t.Errorf("a table that fits: %v", err)
+		}
+		other := append(frame.Schema{}, everyType...)
+		other[1].Name = "bigger"
+		if err := sink.Check(ctx, other); err == nil || !strings.Contains(err.Error(), "bigger") || !fault.HasCode(err, "Error0001") {
+			t.Errorf("a table that lacks a column: %v", err)
+		}
+	})
+}
+
+// TestSink_columns writes some columns under other names.
+func TestSink_columns(t *testing.T) {
+	servers(t, func(t *testing.T, p connect.Place) {
+		d := dialects[p.Source]
+		do(t, p, "DROP TABLE IF EXISTS "+d.quote("so me"))
+		p.Table = d.quote("so me")
+		p.Columns, p.TableColumns, p.BatchRows = []string{"level", "id"}, []string{"Le vel", "Id"}, 2
+		sink, err := connector().Sink(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := connect.Write(t.Context(), sink, table(t, everyCell, everyType), ""); err != nil {
+			t.Fatal(err)
+		}
+		_, csv, err := rows(t, p, "SELECT * FROM "+p.Table+" ORDER BY 2")
+		if want := "Le vel,Id\nlow,1\n,2\nhigh,3\n"; err != nil || csv != want {
+			t.Errorf("got %q, %v, want %q", csv, err, want)
+		}
+		p.Columns = []string{"absent", "id"}
+		sink, err = connector().Sink(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := connect.Write(t.Context(), sink, table(t, everyCell, everyType), ""); !fault.HasCode(err, "Error0001") {
+			t.Errorf("a column that is not there: %v", err)
+		}
+	})
+}
+
+// TestSink_once makes one delivery many times, at once and again, and finds
+// each row once.
+func TestSink_once(t *testing.T) {
+	servers(t, func(t *testing.T, p connect.Place) {
+		d := dialects[p.Source]
+		do(t, p, "DROP TABLE IF EXISTS once", "CREATE TABLE once (id int)", "DROP TABLE IF EXISTS portico_delivered")
+		p.Table, p.Columns = "once", []string{"id"}
+		sink, err := connector().Sink(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := sink.Check(t.Context(), everyType); err != nil {
+			t.Fatal(err)
+		}
+		f := table(t, everyCell, everyType)
+		var all sync.WaitGroup
+		for range 4 {
+			all.Go(func() {
+				if err := connect.Write(t.Context(), sink, f, "job/output1"); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		if _, err := sink.Open(t.Context(), everyType, "job/output1"); !errors.Is(err, connect.ErrDelivered) {
+			t.Errorf("again: %v", err)
+		}
+		if err := connect.Write(t.Context(), sink, f, "job/output2"); err != nil {
+			t.Fatal(err)
+		}
+		_, csv, err := rows(t, p, "SELECT id, COUNT(*) AS n FROM "+d.quote("once")+" GROUP BY id ORDER BY id")
+		if want := "id,n\n1,2\n2,2\n3,2\n"; err != nil || csv != want {
+			t.Errorf("got %q, %v, want %q", csv, err, want)
+		}
+	})
+}
+
+// TestSink_whole: a delivery that fails in the middle leaves nothing behind,
+// and can be made later.
+func TestSink_whole(t *testing.T) {
+	servers(t, func(t *testing.T, p connect.Place) {
+		do(t, p, "DROP TABLE IF EXISTS narrow", "CREATE TABLE narrow (id int NOT NULL, level varchar(3))")
+		p.Table, p.Columns, p.BatchRows = "narrow", []string{"id", "level"}, 1
+		sink, err := connector().Sink(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = connect.Write(t.Context(), sink, table(t, everyCell, everyType), "whole")
+		if !fault.Is(err, fault.LibraryExecution) {
+			t.Errorf("a text that is too long: %v", err)
+		}
+		if err != nil && strings.Contains(err.Error(), "high") {
+			t.Errorf("a cell is in %q", err)
+		}
+		w, err := sink.Open(t.Context(), everyType, "whole")
+		if err != nil {
+			t.Fatalf("after a delivery that failed: %v", err)
+		}
+		if err := w.Append(t.Context(), table(t, everyCell, everyType).Slice(0, 1)); err != nil {
+			t.Error(err)
+		}
+		w.Abort()
+		_, csv, err := rows(t, p, "SELECT COUNT(*) AS n FROM narrow")
+		if err != nil || csv != "n\n0\n" {
+			t.Errorf("got %q, %v", csv, err)
+		}
+	})
+}
+
+func TestParseName(t *testing.T) {
+	pg, ms, my := dialects[connect.PostgreSQL], dialects[connect.SQLServer], dialects[connect.MySQL]
+	for _, tt := range []struct {
+		d    dialect
+		text string
+		want string // "" = refused
+	}{
+		{pg, "scores", `"scores"`},
+		{pg, " s.scores ", `"s"."scores"`},
+		{pg, `"a.b"."c""d"`, `"a.b"."c""d"`},
+		{pg, `x"; DROP TABLE y; --`, `"x""; DROP TABLE y; --"`},
+		{ms, "dbo.scores", "[dbo].[scores]"},
+		{ms, "[d]]bo].[sc ores]", "[d]]bo].[sc ores]"},
+		{my, "`a``b`", "`a``b`"},
+		{my, "a`b", "`a``b`"},
+		{pg, "", ""},
+		{pg, "a.b.c", ""},
+		{pg, "a.", ""},
+		{pg, ".a", ""},
+		{ms, "[a", ""},
+		{ms, "[a]b", ""},
+		{pg, strings.Repeat("x", 129), ""},
+	} {
+		n, err := parseName(tt.text, tt.d)
+		got := ""
+		if err == nil {
+			got = tt.d.full(n)
+		}
+		if got != tt.want {
+			t.Errorf("%s %q: %s, %v, want %s", tt.d.name, tt.text, got, err, tt.want)
+		}
+	}
+}
+
+func TestServer_address(t *testing.T) {
+	for _, tt := range []struct {
+		kind connect.Kind
+		text string
+		want string // "" = refused
+	}{
+		{connect.PostgreSQL, "db.example", "db.example:5432"},
+		{connect.MySQL, "db.example:3307", "db.example:3307"},
+		{connect.SQLServer, "tcp:x.database.windows.net,1433", "x.database.windows.net:1433"},
+		{connect.SQLServer, "x.database.windows.net", "x.database.windows.net:1433"},
+		{connect.PostgreSQL, "[::1]:5433", "::1:5433"},
+		{connect.PostgreSQL, "/var/run/postgresql", ""},
+		{connect.PostgreSQL, "db.example:0", ""},
+		{connect.PostgreSQL, "db.example:port", ""},
+		{connect.MySQL, "u@db.example", ""},
+		{connect.MySQL, "db.example?x=y", ""},
+	} {
+		s := &server{connect.Place{Server: tt.text}, dialects[tt.kind], nil}
+		host, port, err := s.address()
+		got := ""
+		if err == nil {
+			got = fmt.Sprintf("%s:%d", host, port)
+		}
+		if got != tt.want {
+			t.Errorf("%s %q: %q, %v, want %q", tt.kind, tt.text, got, err, tt.want)
+		}
+	}
+}
+
+// TestDial: every driver connects through the dialler it was given, and
+// through nothing else.
+func TestDial(t *testing.T) {
+	refusal := fault.New(fault.BadArgument, "AddressRefused", "not from here")
+	for _, kind := range []connect.Kind{connect.SQLServer, connect.PostgreSQL, connect.MySQL} {
+		t.Run(string(kind), func(t *testing.T) {
+			var dialled []string
+			c := New(func(_ context.Context, network, address string) (net.Conn, error) {
+				dialled = append(dialled, network+" "+address)
+				return nil, refusal
+			})
+			src, err := c.Source(connect.Place{Source: kind, Server: "metadata.internal:99", Database: "d", User: "u", Password: "p", Query: "SELECT 1"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = src.Open(t.Context())
+			if !fault.HasCode(err, "AddressRefused") {
+				t.Errorf("err = %v", err)
+			}
+			if len(dialled) == 0 || dialled[0] != "tcp metadata.internal:99" {
+				t.Errorf("dialled %q", dialled)
+			}
+		})
+	}
+}
+
+func TestCell_infinite(t *testing.T) {
+	c := frame.NewColumn(frame.Field{Name: "x", Type: frame.Double}, 1)
+	v := cell{}
+	v.num.Valid, v.num.Float64 = true, math.Inf(-1)
+	if err := v.appendTo(c); err == nil {
+		t.Error("an infinite number became a cell")
+	}
+}
+
+func TestCopyText(t *testing.T) {
+	f := table(t, everyCell, everyType)
+	got, err := io.ReadAll(&copyText{from: []int{5, 0}, f: f})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `tab\t, back\\slash, quote ' " and\r\nline é` + "\t1\n" + `\N` + "\t2\n" + `\\N` + "\t3\n"
+	if string(got) != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestValues(t *testing.T) {
+	for msg, want := range map[string]string{
+		"Duplicate entry '5-a''b' for key 'PRIMARY'":                                   "Duplicate value for key 'PRIMARY'",
+		"Incorrect integer value: 'abc' for column 'id' at row 1":                      "Incorrect integer value for column 'id' at row 1",
+		"Conversion failed when converting the varchar value 'abc' to data type int.":  "Conversion failed when converting the varchar value to data type int.",
+		"Violation of PRIMARY KEY constraint 'pk'. The duplicate key value is (5, a).": "Violation of PRIMARY KEY constraint 'pk'. The duplicate key value",
+		"Unknown column 'absent' in 'SELECT'":                                          "Unknown column 'absent' in 'SELECT'",
+	} {
+		if got := values.ReplaceAllString(msg, "value"); got != want {
+			t.Errorf("%q: %q, want %q", msg, got, want)
+		}
+	}
+}
