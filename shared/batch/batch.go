@@ -18,6 +18,7 @@ import (
 
 	"github.com/portico-ml/portico/shared/connect/blob"
 	"github.com/portico-ml/portico/shared/frame"
+	"github.com/portico-ml/portico/shared/module"
 	"github.com/portico-ml/portico/shared/scoring"
 	"github.com/portico-ml/portico/shared/service"
 	"github.com/portico-ml/portico/shared/storage"
@@ -85,6 +86,7 @@ type Session interface {
 	Inputs() []*frame.Frame
 	SetParameters(given map[string]string) error
 	Score(ctx context.Context) ([]*frame.Frame, error)
+	Execute(ctx context.Context) ([]module.Value, error)
 	Counts() scoring.Counts
 	Reset()
 	Release()

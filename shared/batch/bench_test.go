@@ -21,7 +21,10 @@ func (e echo) Manifest() *service.Manifest {
 func (e echo) Input(int) *frame.Layout { return e.l }
 func (e echo) Session() Session        { return &echoSession{f: []*frame.Frame{e.l.New(0)}} }
 
-type echoSession struct{ f []*frame.Frame }
+type echoSession struct {
+	Session
+	f []*frame.Frame
+}
 
 func (s *echoSession) Inputs() []*frame.Frame                        { return s.f }
 func (s *echoSession) SetParameters(map[string]string) error         { return nil }

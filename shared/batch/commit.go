@@ -116,6 +116,7 @@ func (b *Batch) finish(ctx context.Context, j *job) error {
 	for i, f := range b.files(j) {
 		var head []byte
 		switch {
+		case i < len(j.Outputs) && d.Manifest().BatchOnly: // staged as it is to be
 		case i < len(j.Outputs):
 			head = frame.AppendCSVHeader(nil, d.Manifest().Outputs[i].Schema.Names(), comma(f.Format))
 		case j.Totals.Bad == 0:

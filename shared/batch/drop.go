@@ -77,7 +77,7 @@ func (b *Batch) describeDrop(ctx context.Context, j *job, d Dropped, etag string
 		return fault.New(fault.BadArgument, "InvalidInputNames", "The service has %d inputs (%s): a dropped file can be only one of them.", len(m.Inputs), names(m.Inputs))
 	}
 	ref := &blob.Reference{RelativeLocation: d.Key}
-	format, err := extension(m.Inputs[0].Name, ref)
+	format, err := extension(m.Inputs[0].Name, ref, formats)
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/frame"
 	"github.com/portico-ml/portico/shared/host/event"
+	"github.com/portico-ml/portico/shared/module"
 	"github.com/portico-ml/portico/shared/scoring"
 	"github.com/portico-ml/portico/shared/service"
 	"github.com/portico-ml/portico/shared/storage"
@@ -97,6 +98,14 @@ func (s *tariffSession) SetParameters(given map[string]string) error {
 		}
 	}
 	return nil
+}
+
+func (s *tariffSession) Execute(ctx context.Context) ([]module.Value, error) {
+	out, err := s.Score(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return []module.Value{module.Table(out[0])}, nil
 }
 
 func (s *tariffSession) Score(context.Context) ([]*frame.Frame, error) {

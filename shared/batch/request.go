@@ -26,6 +26,17 @@ type request struct {
 // formats are the file formats a job reads and writes, by extension.
 var formats = []string{"csv", "tsv"}
 
+// outputFormats are the formats of an output: the first is the usual one.
+func outputFormats(kind service.PortKind) []string {
+	switch kind {
+	case service.TrainedModel:
+		return []string{"ilearner"}
+	case service.Transformation:
+		return []string{"transform"}
+	}
+	return formats
+}
+
 // comma is the separator of a format.
 func comma(format string) byte {
 	if format == "tsv" {
@@ -154,8 +165,9 @@ func (r *request) parameters() map[string]string {
 	return p
 }
 
-// extension returns the format of a reference's file.
-func extension(name string, ref *blob.Reference) (string, error) {
+// extension returns the format of a reference's file, which must be one of
+// formats.
+func extension(name string, ref *blob.Reference, formats []string) (string, error) {
 	ext := ref.Ext()
 	if !slices.Contains(formats, ext) {
 		what := "no extension"

@@ -121,12 +121,10 @@ func (b *Batch) describeOutputs(ctx context.Context, j *job, r *request, ports [
 	}
 	sec.Outputs = make(map[string]blob.Reference)
 	for i, p := range ports {
-		if p.Kind != "" && p.Kind != service.Dataset {
-			return fault.New(fault.Unsupported, "DataTypeNotSupported", "Output %s is a %s; jobs write datasets.", p.Name, p.Kind).At(p.Name)
-		}
-		o := sink{Name: p.Name, Format: "csv"}
+		known := outputFormats(p.Kind)
+		o := sink{Name: p.Name, Format: known[0]}
 		if ref := refs[i]; ref != nil {
-			if o.Format, err = extension(p.Name, ref); err != nil {
+			if o.Format, err = extension(p.Name, ref, known); err != nil {
 				return err
 			}
 			target, err := b.Blobs.Open(ctx, *ref, true)
@@ -159,7 +157,7 @@ func (b *Batch) describeInput(ctx context.Context, s *source, raw json.RawMessag
 	if err != nil {
 		return err
 	}
-	if s.Format, err = extension(s.Name, &ref); err != nil {
+	if s.Format, err = extension(s.Name, &ref, formats); err != nil {
 		return err
 	}
 	if _, err := src.Head(ctx); err != nil {

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/frame"
+	"github.com/portico-ml/portico/shared/module"
 	"github.com/portico-ml/portico/shared/service"
 	"github.com/portico-ml/portico/shared/storage"
 )
@@ -221,7 +223,7 @@ func (b *Batch) scoreWhole(ctx context.Context, j *job) (t totals, err error) {
 		ignored += s.ignored
 		t.BytesIn += int64(len(body))
 	}
-	out, err := sess.Score(ctx)
+	out, err := sess.Execute(ctx)
 	if err != nil {
 		return t, err
 	}
@@ -230,10 +232,16 @@ func (b *Batch) scoreWhole(ctx context.Context, j *job) (t totals, err error) {
 	t.Parts = make([][]int64, len(j.Outputs)+1)
 	for i, f := range b.files(j) {
 		w := &partWriter{b: b, j: j, f: f}
-		if i < len(out) {
-			err = w.frame(ctx, out[i])
-		} else {
+		switch {
+		case i == len(out):
 			err = w.write(ctx, errs)
+		case out[i].Frame == nil:
+			err = w.write(ctx, out[i].Artifact)
+		default:
+			if d.Manifest().BatchOnly { // its columns are the job's own
+				w.buf = frame.AppendCSVHeader(nil, out[i].Frame.Schema().Names(), comma(f.Format))
+			}
+			err = w.frame(ctx, out[i].Frame)
 		}
 		if err == nil {
 			err = w.flush(ctx)
@@ -243,7 +251,10 @@ func (b *Batch) scoreWhole(ctx context.Context, j *job) (t totals, err error) {
 		}
 		t.Parts[i] = w.sizes
 	}
-	t.RowsOut, j.Ignored = int64(out[0].Rows()), ignored
+	if i := slices.IndexFunc(out, func(v module.Value) bool { return v.Frame != nil }); i >= 0 {
+		t.RowsOut = int64(out[i].Frame.Rows())
+	}
+	j.Ignored = ignored
 	sess.Release()
 	return t, nil
 }

@@ -24,7 +24,8 @@ type Cut struct {
 	// has inputs: they come once a call or job, not once a row, so its rows
 	// cannot be split either.
 	Apart []string
-	// BatchOnly says that an output is not a table.
+	// BatchOnly says that a call trains or evaluates, or that an output is not
+	// a table.
 	BatchOnly bool
 }
 
@@ -84,6 +85,7 @@ type cutting struct {
 	apply    *module.Module
 	tapped   map[Ref]int // input port -> Web Service Input vertex
 	linked   map[string]string
+	refit    []bool // a fitted vertex whose transformation the service gives out
 	moving   []bool // the vertex can give another result in another call
 	fed      []bool // a Web Service Input reaches the vertex
 	problems []Problem
@@ -103,6 +105,12 @@ func (c *cutting) live() {
 			c.linked[l.NodeID] = p.Name
 		}
 	}
+	c.refit = make([]bool, len(c.g.Nodes))
+	for _, i := range c.g.Outputs {
+		if src := c.g.Nodes[i].In[0]; c.frozen(src) {
+			c.refit[src.Node] = true
+		}
+	}
 	c.moving, c.fed = make([]bool, len(c.g.Nodes)), make([]bool, len(c.g.Nodes))
 	for i := range c.g.Nodes {
 		v := &c.g.Nodes[i]
@@ -120,10 +128,10 @@ func (c *cutting) live() {
 }
 
 // frozen reports that r is what a fitted node learned: in a deployment, that
-// of its run.
+// of its run, unless the service gives it out.
 func (c *cutting) frozen(r Ref) bool {
 	mod := c.g.Nodes[r.Node].Mod
-	return mod != nil && mod.Nature == module.Fitted && c.g.Output(r).Kind == service.Transformation
+	return mod != nil && mod.Nature == module.Fitted && c.g.Output(r).Kind == service.Transformation && !c.refit[r.Node]
 }
 
 // source is where an input port's values come from in the deployment.
@@ -150,10 +158,11 @@ func (c *cutting) keep(i int) {
 		}
 		return
 	}
-	if v.Mod.Nature == module.Fitted && c.moving[i] {
+	if v.Mod.Nature == module.Fitted && c.moving[i] && !c.refit[i] {
 		c.freeze(i, n)
 		return
 	}
+	c.BatchOnly = c.BatchOnly || v.Mod.Run != nil && !v.Mod.Outside
 	if v.Mod.Nature == module.WholeTable {
 		c.Whole = append(c.Whole, v.ID)
 	}
@@ -204,7 +213,7 @@ func (c *cutting) connect(src Ref, target, port string) {
 // outputID names output port r as the kept document knows it.
 func (c *cutting) outputID(r Ref) string {
 	v := &c.g.Nodes[r.Node]
-	if v.Mod.Nature == module.Fitted {
+	if v.Mod.Nature == module.Fitted && !c.refit[r.Node] {
 		return c.apply.Outputs[0].ID
 	}
 	return v.Mod.Outputs[r.Port].ID

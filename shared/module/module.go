@@ -71,6 +71,9 @@ type Call struct {
 	Params  Values
 	Inputs  []Value // by port
 	Palette *Palette
+	// Pinned are output schemas, by port, that take the place of what Pin
+	// would find.
+	Pinned []frame.Schema
 	// Log adds a line to the node's log; never nil.
 	Log func(format string, args ...any)
 	// Saved and Checkpoint let a long training go on in another message of the
@@ -117,6 +120,12 @@ type Bound struct {
 	// Reads are the input columns, by port, whose cells the op reads. What it
 	// only passes through is not among them.
 	Reads [][]int
+	// Needs narrows Reads for an op of one table, where that is known: by
+	// output column the input columns that decide it, and in Rows those that
+	// decide which rows there are. A column that decides nothing anybody wants
+	// may be left out of a call.
+	Needs [][]int
+	Rows  []int
 	// From says, by port and column, where each output column comes from.
 	From [][]Source
 }
@@ -166,7 +175,7 @@ func (m *Module) Execute(ctx context.Context, c *Call) ([]Value, error) {
 			b.Inputs[i].Schema, tables[i] = v.Frame.Schema(), v.Frame
 		}
 	}
-	if m.Pin != nil {
+	if b.Pinned = c.Pinned; m.Pin != nil && b.Pinned == nil {
 		var err error
 		if b.Pinned, err = m.Pin(c); err != nil {
 			return nil, err

@@ -54,7 +54,10 @@ func (t RowMap) Bind(in frame.Schema, port, ports int) (*Bound, error) {
 	if op.out, err = frame.NewLayout(schema); err != nil {
 		return nil, Errorf(17, "the output would have an invalid schema: %v", err)
 	}
-	b := &Bound{Op: op, Outputs: []frame.Schema{schema}, From: [][]Source{from}, Reads: make([][]int, ports)}
+	b := &Bound{Op: op, Outputs: []frame.Schema{schema}, From: [][]Source{from}, Reads: make([][]int, ports), Rows: t.KeepReads}
+	for _, o := range t.Outs {
+		b.Needs = append(b.Needs, o.Reads)
+	}
 	for c, r := range reads {
 		if r {
 			b.Reads[port] = append(b.Reads[port], c)

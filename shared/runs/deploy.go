@@ -134,7 +134,7 @@ func (b *builder) build(ctx context.Context) error {
 		return err
 	}
 	b.cut = cut
-	b.m = service.Manifest{Format: scoring.ManifestFormat, Graph: cut.Doc.Canonical(), Whole: len(cut.Whole)+len(cut.Apart) > 0, BatchOnly: cut.BatchOnly}
+	b.m = service.Manifest{Format: scoring.ManifestFormat, Graph: cut.Doc.Canonical(), Whole: len(cut.Whole)+len(cut.Apart) > 0 || cut.BatchOnly, BatchOnly: cut.BatchOnly}
 	for _, step := range []func(context.Context) error{b.assets, b.ports, b.pins, b.settle, b.samples} {
 		if err := step(ctx); err != nil {
 			return err
@@ -206,9 +206,12 @@ func (b *builder) ports(ctx context.Context) error {
 	}
 	for _, i := range b.g.Outputs {
 		v := &b.g.Nodes[i]
-		kind := b.g.Output(v.In[0]).Kind
-		if kind != service.Dataset {
-			return fault.New(fault.Unsupported, "", "web service output %q gives a %s that is the same in every call: save it from the run instead", v.OutputID, kind).At(v.ID)
+		if kind := b.g.Output(v.In[0]).Kind; kind != service.Dataset {
+			if b.constant(v.ID) {
+				return fault.New(fault.Unsupported, "", "web service output %q gives a %s that is the same in every call: save it from the run instead", v.OutputID, kind).At(v.ID)
+			}
+			b.m.Outputs = append(b.m.Outputs, service.Port{Name: v.OutputID, Kind: kind})
+			continue
 		}
 		s, err := b.schemaAt(ctx, v.In[0])
 		if err != nil {
@@ -229,6 +232,16 @@ func (b *builder) ports(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// constant reports whether what a Web Service Output gives is an asset.
+func (b *builder) constant(id string) bool {
+	for _, e := range b.cut.Doc.Edges {
+		if e.TargetNode == id {
+			return b.cut.Doc.Nodes[e.SourceNode].AssetID != ""
+		}
+	}
+	return false
 }
 
 func (b *builder) schemaAt(ctx context.Context, ref graph.Ref) (frame.Schema, error) {
@@ -269,6 +282,14 @@ func (b *builder) settle(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if d.Interpreted() { // what trains reads every column it is given
+		for i := range b.m.Inputs {
+			for c := range b.m.Inputs[i].Schema {
+				b.m.Inputs[i].Schema[c].Nullable = true
+			}
+		}
+		return nil
+	}
 	if d.Secret() {
 		return nil // the plan is not known without the secret: all stays required
 	}
@@ -277,15 +298,17 @@ func (b *builder) settle(ctx context.Context) error {
 		return err
 	}
 	predictive := b.g.Kind() == graph.Predictive
-	label := func(c scoring.Column) bool {
-		return predictive && c != scoring.NoColumn && !flow.Reads[c.Input][c.Col] && b.m.Inputs[c.Input].Schema[c.Col].Role == frame.Label
+	label := func(k, i int) bool {
+		f := &b.m.Outputs[k].Schema[i]
+		return predictive && f.Role == frame.Label && b.isInput(f.Name)
 	}
+	reads := flow.Reads(func(k, i int) bool { return !label(k, i) })
 	for k := range b.m.Outputs {
 		out := &b.m.Outputs[k]
 		var kept frame.Schema
 		for i, f := range out.Schema {
 			from := flow.From[k][i]
-			if label(from) {
+			if label(k, i) && !b.needed(reads, f.Name) {
 				continue
 			}
 			f.Optional = false
@@ -300,10 +323,28 @@ func (b *builder) settle(ctx context.Context) error {
 	for i := range b.m.Inputs {
 		for c := range b.m.Inputs[i].Schema {
 			f := &b.m.Inputs[i].Schema[c]
-			f.Nullable, f.Optional = true, !flow.Reads[i][c]
+			f.Nullable, f.Optional = true, !reads[i][c]
 		}
 	}
 	return nil
+}
+
+// isInput reports whether an input of the service has a label called name;
+// needed, whether its cells decide something.
+func (b *builder) isInput(name string) bool {
+	return slices.ContainsFunc(b.m.Inputs, func(p service.Port) bool {
+		i := p.Schema.Index(name)
+		return i >= 0 && p.Schema[i].Role == frame.Label
+	})
+}
+
+func (b *builder) needed(reads [][]bool, name string) bool {
+	for i, p := range b.m.Inputs {
+		if c := p.Schema.Index(name); c >= 0 && reads[i][c] {
+			return true
+		}
+	}
+	return false
 }
 
 // samples records a call with the first rows of the sample data, and its
@@ -313,7 +354,7 @@ func (b *builder) samples(ctx context.Context) error {
 		return nil
 	}
 	d, err := b.load(ctx)
-	if err != nil || d.Secret() {
+	if err != nil || d.Secret() || d.Interpreted() {
 		return err
 	}
 	tables := make([]*frame.Frame, len(b.g.Inputs))
@@ -367,6 +408,9 @@ func (b *builder) warn() {
 	}
 	for _, id := range b.cut.Whole {
 		say("node %s needs all rows together: a call applies it to the rows of its request, a batch runs whole", name(id))
+	}
+	if b.cut.BatchOnly {
+		say("the service answers batch jobs only: it trains or evaluates, or gives a model")
 	}
 	for _, out := range b.cut.Apart {
 		say("web service output %q does not depend on the service's inputs: a call gives it once, a batch runs whole", out)

@@ -16,11 +16,10 @@ var NoColumn = Column{-1, -1}
 
 // Flow says what a deployment does with the columns of its inputs.
 type Flow struct {
-	// Reads says, by input and column, whether any node reads its cells: such a
-	// column is required. What is not read is passed through or dropped.
-	Reads [][]bool
 	// From says, by output and column, which input column it is, unchanged.
 	From [][]Column
+
+	plan *plan
 }
 
 // Flow follows the columns through the plan for the parameters given.
@@ -29,25 +28,17 @@ func (d *Deployment) Flow(given map[string]string) (*Flow, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Flow{}
+	f := &Flow{plan: p}
 	origin := make([][]Column, len(p.slots))
 	for i, s := range p.slots {
 		origin[i] = slices.Repeat([]Column{NoColumn}, len(s.schema))
 		if i < len(d.inputs) {
-			f.Reads = append(f.Reads, make([]bool, len(s.schema)))
 			for c := range origin[i] {
 				origin[i][c] = Column{i, c}
 			}
 		}
 	}
 	for _, s := range p.steps {
-		for port, cols := range s.bound.Reads {
-			for _, c := range cols {
-				if from := origin[s.in[port]][c]; from != NoColumn {
-					f.Reads[from.Input][from.Col] = true
-				}
-			}
-		}
 		for port, cols := range s.bound.From {
 			for c, src := range cols {
 				if src != module.Computed {
@@ -64,6 +55,68 @@ func (d *Deployment) Flow(given map[string]string) (*Flow, error) {
 		f.From = append(f.From, from)
 	}
 	return f, nil
+}
+
+// Reads says, by input and column, whether its cells decide a column of an
+// output that keep keeps, or which rows there are: such a column is required.
+// What is only passed through is not among them.
+func (f *Flow) Reads(keep func(output, col int) bool) [][]bool {
+	p := f.plan
+	// wanted columns of each table; read marks those whose cells are read.
+	wanted, read := make([][]bool, len(p.slots)), make([][]bool, len(p.slots))
+	for i, s := range p.slots {
+		wanted[i], read[i] = make([]bool, len(s.schema)), make([]bool, len(s.schema))
+	}
+	for k, o := range p.outputs {
+		for i, c := range o.cols {
+			if keep(k, i) {
+				wanted[o.slot][c] = true
+			}
+		}
+	}
+	want := func(slot, col int) { wanted[slot][col], read[slot][col] = true, true }
+	for _, s := range slices.Backward(p.steps) {
+		used := len(s.out) == 0 // a sink
+		for port, cols := range s.bound.From {
+			for c, src := range cols {
+				at := s.out[port]
+				if !wanted[at][c] {
+					continue
+				}
+				used = true
+				switch {
+				case src != module.Computed:
+					in := s.in[src.Port]
+					wanted[in][src.Col] = true
+					read[in][src.Col] = read[in][src.Col] || read[at][c]
+				case s.bound.Needs != nil:
+					for _, col := range s.bound.Needs[c] {
+						want(s.in[table(s.bound)], col)
+					}
+				}
+			}
+		}
+		if !used {
+			continue
+		}
+		for port, cols := range s.bound.Reads {
+			if s.bound.Needs != nil {
+				cols = nil
+				if port == table(s.bound) {
+					cols = s.bound.Rows
+				}
+			}
+			for _, c := range cols {
+				want(s.in[port], c)
+			}
+		}
+	}
+	return read[:len(p.d.inputs)]
+}
+
+// table is the port of an op's only table.
+func table(b *module.Bound) int {
+	return max(0, slices.IndexFunc(b.Reads, func(cols []int) bool { return cols != nil }))
 }
 
 // Secret reports whether the deployment has a parameter that must not be

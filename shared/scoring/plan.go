@@ -2,6 +2,7 @@ package scoring
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
@@ -111,18 +112,11 @@ func (d *Deployment) bind(p *plan, base *plan, i int, slots map[graph.Ref]int, g
 			}
 		}
 	}
-	params := make(map[string]string, len(v.Parameters)+len(given))
-	for k, text := range v.Parameters {
-		params[k] = text
+	values, err := d.parameters(v, given)
+	if err != nil {
+		return nil, err
 	}
-	for k, text := range given {
-		params[k] = text
-	}
-	values, problems := v.Mod.Resolve(params)
-	if len(problems) > 0 {
-		return nil, fault.New(fault.BadArgument, codeInvalid, "node %q (%s): %s", v.ID, v.Mod.Name, problems[0].Message).At(problems[0].Param)
-	}
-	b := &module.Binding{Params: values, Palette: d.palette, Inputs: make([]module.Input, len(v.In))}
+	b := &module.Binding{Params: values, Palette: d.palette, Inputs: make([]module.Input, len(v.In)), Pinned: d.pinned(i)}
 	for k, r := range v.In {
 		if r == graph.None {
 			continue
@@ -132,14 +126,6 @@ func (d *Deployment) bind(p *plan, base *plan, i int, slots map[graph.Ref]int, g
 			b.Inputs[k] = d.assets[src.AssetID]
 		} else {
 			b.Inputs[k] = module.Input{Schema: p.slots[slots[r]].schema, Connected: true}
-		}
-	}
-	for port := range v.Mod.Outputs {
-		if pin, ok := d.pins[graph.Ref{Node: i, Port: port}]; ok {
-			if b.Pinned == nil {
-				b.Pinned = make([]frame.Schema, len(v.Mod.Outputs))
-			}
-			b.Pinned[port] = pin
 		}
 	}
 	bound, err := v.Mod.Bind(b)
@@ -154,6 +140,34 @@ func (d *Deployment) bind(p *plan, base *plan, i int, slots map[graph.Ref]int, g
 		}
 	}
 	return bound, nil
+}
+
+// parameters completes the parameters of a node with those that the call
+// gives.
+func (d *Deployment) parameters(v *graph.Vertex, given map[string]string) (module.Values, error) {
+	params := make(map[string]string, len(v.Parameters)+len(given))
+	maps.Copy(params, v.Parameters)
+	maps.Copy(params, given)
+	values, problems := v.Mod.Resolve(params)
+	if len(problems) > 0 {
+		return values, fault.New(fault.BadArgument, codeInvalid, "node %q (%s): %s", v.ID, v.Mod.Name, problems[0].Message).At(problems[0].Param)
+	}
+	return values, nil
+}
+
+// pinned are the schemas that vertex i gave in the run that was published, by
+// port; nil where none is pinned.
+func (d *Deployment) pinned(i int) []frame.Schema {
+	var out []frame.Schema
+	for port := range d.graph.Nodes[i].Mod.Outputs {
+		if pin, ok := d.pins[graph.Ref{Node: i, Port: port}]; ok {
+			if out == nil {
+				out = make([]frame.Schema, len(d.graph.Nodes[i].Mod.Outputs))
+			}
+			out[port] = pin
+		}
+	}
+	return out
 }
 
 // same reports how two schemas differ in what a table holds.

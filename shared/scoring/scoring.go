@@ -2,7 +2,7 @@
 // path under RRS, BES, runs and tests, so that their answers cannot differ.
 //
 // Load compiles a manifest into a plan: every node of its graph bound to the
-// schemas pinned at publish. A Session is the working memory of one call; what
+// schemas pinned at publish. (A graph that trains has no plan: see Execute.) A Session is the working memory of one call; what
 // it needs grows to the largest call it has seen and is then reused. A row's
 // answer does not depend on the rows that come with it, unless a whole-table
 // module is in the graph.
@@ -40,6 +40,8 @@ type Deployment struct {
 	inputs  []*frame.Layout
 	outputs []*frame.Layout
 	size    int64
+	// interpreted says that some module has no op: there is no plan.
+	interpreted bool
 
 	base     *plan // with the default parameters; nil where a required one has none
 	variants variants
@@ -80,7 +82,7 @@ func load(ctx context.Context, digest string, manifest []byte, assets Assets) (*
 		return nil, err
 	}
 	values, missing := d.defaults()
-	if len(missing) == 0 {
+	if len(missing) == 0 && !d.interpreted {
 		p, err := d.compile(nil, values)
 		if err != nil {
 			return nil, err
@@ -110,9 +112,8 @@ func (d *Deployment) open() error {
 		return err
 	}
 	for i := range g.Nodes {
-		if m := g.Nodes[i].Mod; m != nil && m.Bind == nil {
-			return fault.New(fault.Unsupported, "", "node %q (%s) works in a run only", g.Nodes[i].ID, m.Name).At(g.Nodes[i].ID)
-		}
+		m := g.Nodes[i].Mod
+		d.interpreted = d.interpreted || m != nil && m.Bind == nil
 	}
 	d.graph = g
 	return nil

@@ -28,9 +28,10 @@ type Session struct {
 	// Counts are what the last Score met.
 	Counts Counts
 
-	d     *Deployment
-	work  *work
-	block []*frame.Frame // of the input, where a call has more than one block
+	d      *Deployment
+	values map[string]string // parameters, where the deployment is interpreted
+	work   *work
+	block  []*frame.Frame // of the input, where a call has more than one block
 }
 
 // Session takes a pooled session: the working memory of one call, with the
@@ -54,6 +55,11 @@ func (d *Deployment) Session() *Session {
 // out takes its default. Errors: UnexpectedParameter, UserParameterInvalid,
 // MissingRequiredGlobalParameters.
 func (s *Session) SetParameters(given map[string]string) error {
+	if s.d.interpreted {
+		values, _, _, err := s.d.resolve(given)
+		s.values = values
+		return err
+	}
 	p, err := s.d.plan(given)
 	if err != nil {
 		return err
@@ -69,23 +75,44 @@ func (s *Session) SetParameters(given map[string]string) error {
 // manifest's outputs and valid until Reset or Release. ctx's deadline is
 // checked per block of rows.
 func (s *Session) Score(ctx context.Context) ([]*frame.Frame, error) {
-	if s.work == nil {
-		_, missing := s.d.defaults()
-		return nil, missingParameters(missing)
+	if s.d.interpreted {
+		values, err := s.Execute(ctx)
+		out := make([]*frame.Frame, len(values))
+		for i, v := range values {
+			if out[i] = v.Frame; out[i] == nil {
+				return nil, fault.New(fault.Unsupported, "", "output %q is a %s, not a table", s.d.Manifest.Outputs[i].Name, v.Kind)
+			}
+		}
+		return out, err
+	}
+	if err := s.begin(); err != nil {
+		return nil, err
+	}
+	s.work.resetCounts()
+	out, err := s.score(ctx)
+	s.Counts.Missing, s.Counts.UnknownLevels = s.work.counts()
+	return out, err
+}
+
+// begin checks that a call can be made, and counts its rows.
+func (s *Session) begin() error {
+	if s.work == nil && s.values == nil {
+		values, missing := s.d.defaults()
+		if len(missing) > 0 {
+			return missingParameters(missing)
+		}
+		s.values = values
 	}
 	for i, f := range s.Inputs {
 		if err := f.Check(); err != nil {
-			return nil, fault.New(fault.Internal, "", "input %q: %v", s.d.Manifest.Inputs[i].Name, err)
+			return fault.New(fault.Internal, "", "input %q: %v", s.d.Manifest.Inputs[i].Name, err)
 		}
 	}
 	s.Counts = Counts{}
 	for _, f := range s.Inputs {
 		s.Counts.Rows += f.Rows()
 	}
-	s.work.resetCounts()
-	out, err := s.score(ctx)
-	s.Counts.Missing, s.Counts.UnknownLevels = s.work.counts()
-	return out, err
+	return nil
 }
 
 func (s *Session) score(ctx context.Context) ([]*frame.Frame, error) {
@@ -148,6 +175,7 @@ func (s *Session) Reset() {
 
 // Release gives the session's memory back.
 func (s *Session) Release() {
+	s.values = nil
 	if s.work != nil && s.work.plan != s.d.base {
 		s.work.release()
 		s.work = nil

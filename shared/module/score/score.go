@@ -197,7 +197,7 @@ func ApplyTransformation() *module.Module {
 
 // onPort1 moves an op of one input port behind a port in front of it.
 func onPort1(b *module.Bound) *module.Bound {
-	moved := &module.Bound{Op: shifted{b.Op}, Outputs: b.Outputs, Reads: append([][]int{nil}, b.Reads...)}
+	moved := &module.Bound{Op: shifted{b.Op}, Outputs: b.Outputs, Reads: append([][]int{nil}, b.Reads...), Needs: b.Needs, Rows: b.Rows}
 	for _, from := range b.From {
 		row := make([]module.Source, len(from))
 		for i, s := range from {
