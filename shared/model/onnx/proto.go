@@ -324,8 +324,14 @@ func parseAttr(b []byte) (attr, error) {
 		case 5:
 			a.tensor, _, err = parseTensor(f.bytes)
 		case 7:
+			if a.floats == nil && f.typ != protowire.BytesType {
+				a.floats = make([]float32, 0, count(b, 7))
+			}
 			a.floats, err = appendFixed32(a.floats, f)
 		case 8:
+			if a.ints == nil && f.typ != protowire.BytesType {
+				a.ints = make([]int64, 0, count(b, 8))
+			}
 			a.ints, err = appendVarints(a.ints, f)
 		case 9:
 			a.strings = append(a.strings, f.text())

@@ -10,15 +10,18 @@ import (
 type Ensemble struct {
 	features int
 	outputs  int
-	slots    int // bytes of a row: slot 0 is constant 0
+	slots    int // bytes of a row: slot 0 is what tests that are always true read, whatever it holds
 	input    Precision
 	numeric  []numericFeature
+	plain    []plainFeature // those of numeric that are plain
+	others   []int          // and those that are not
 	sets     []setFeature
 	cuts32   []float32
 	cuts64   []float64
 	walk     walker
 	wide     *wide      // nil where only the scalar path can score it
 	tables   []cutTable // for rankColumn, beside numeric; nil without the kernel
+	ranked   []rowTable // for rankRow, beside plain; nil without the kernel
 	stats    Stats
 }
 
@@ -57,6 +60,42 @@ type view struct {
 	mode   Missing
 }
 
+// plainFeature is a numericFeature of one or two slots, for missing values that
+// go left and right: what most features of most models are. A slot that it does
+// not have is slot 0.
+type plainFeature struct {
+	feature     uint32
+	start, end  uint32
+	left, right uint32
+}
+
+// findPlain tells plain features from others.
+func (e *Ensemble) findPlain() {
+	e.plain = make([]plainFeature, 0, len(e.numeric))
+	for i := range e.numeric {
+		f := &e.numeric[i]
+		p := plainFeature{feature: uint32(f.feature), start: f.start, end: f.end}
+		plain := f.start < f.end
+		for _, w := range f.views {
+			switch {
+			case w.chunks > 1:
+				plain = false
+			case w.mode == Left:
+				p.left = w.base
+			case w.mode == Right:
+				p.right = w.base
+			default:
+				plain = false
+			}
+		}
+		if plain {
+			e.plain = append(e.plain, p)
+		} else {
+			e.others = append(e.others, i)
+		}
+	}
+}
+
 // setFeature fills the slots of one feature's category sets: each holds 1
 // where the row's category is in the set, which sends it right.
 type setFeature struct {
@@ -82,6 +121,7 @@ func begin(f *file) (*Ensemble, *slotMap, error) {
 		cuts32: slices.Clone(f.cuts32), cuts64: slices.Clone(f.cuts64),
 	}
 	m, err := e.assignSlots(f)
+	e.findPlain()
 	return e, m, err
 }
 

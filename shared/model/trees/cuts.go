@@ -3,27 +3,32 @@ package trees
 import (
 	"math"
 	"math/bits"
+	"unsafe"
 )
 
-// cutTable is a feature's thresholds for rankColumn and rankRow: every sixteenth, then all
+// cutTable is a feature's thresholds for rankColumn: every sixteenth, then all
 // of them in sixteenths and one sixteenth more, padded with +Inf. Its layout is
 // the kernel's.
 type cutTable struct {
 	pivots *float32 // 16, and the cuts behind them; nil where there are too many
 	count  uintptr
 	spare  uintptr // bytes of the cuts before the spare sixteenth
-	// feature is whose cuts they are.
-	feature uintptr
 }
 
-// tabulate makes the tables of the features that have at most 254 cuts, which
-// is one slot a view.
+// rowTable is a plainFeature for rankRow. Its layout is the kernel's.
+type rowTable struct {
+	cutTable
+	feature     uintptr
+	left, right uint32
+}
+
+// tabulate makes the tables of the features that have one slot a view.
 func (e *Ensemble) tabulate() {
 	e.tables = make([]cutTable, len(e.numeric))
 	size := 0
 	sixteenths := func(f *numericFeature) int { return (int(f.end-f.start) + 15) / 16 }
 	for i := range e.numeric {
-		if f := &e.numeric[i]; f.end-f.start <= chunk {
+		if f := &e.numeric[i]; f.end-f.start < chunk {
 			size += 16 * (1 + sixteenths(f) + 1)
 		}
 	}
@@ -33,7 +38,7 @@ func (e *Ensemble) tabulate() {
 	}
 	for i := range e.numeric {
 		f := &e.numeric[i]
-		if f.end-f.start > chunk {
+		if f.end-f.start >= chunk {
 			continue
 		}
 		k := sixteenths(f)
@@ -42,33 +47,20 @@ func (e *Ensemble) tabulate() {
 		for j := range k {
 			pivots[j] = cuts[16*j+15]
 		}
-		e.tables[i] = cutTable{&pivots[0], uintptr(f.end - f.start), uintptr(64 * k), uintptr(f.feature)}
+		e.tables[i] = cutTable{&pivots[0], uintptr(f.end - f.start), uintptr(64 * k)}
 		arena = arena[16*(k+2):]
 	}
-	e.stats.Bytes += 4 * size
-}
-
-// fillRow writes the rank of a value, 255 where it is missing, into the slots
-// of a row.
-func (f *numericFeature) fillRow(t *cutTable, q byte, v float64, row []byte) {
-	for _, w := range f.views {
-		b := q
-		switch {
-		case q != 255:
-			if w.mode >= ZeroRight && math.Abs(v) <= zeroBound {
-				b = w.mode.absent()
-			}
-		case w.mode == AsZero:
-			zero := 0.0
-			rankColumn(t, &zero, 1, &b)
-		default:
-			b = w.mode.absent()
+	e.ranked = make([]rowTable, 0, len(e.plain))
+	for i, k := 0, 0; k < len(e.plain); i++ {
+		if p := &e.plain[k]; e.numeric[i].feature == int(p.feature) {
+			e.ranked = append(e.ranked, rowTable{e.tables[i], uintptr(p.feature), p.left, p.right})
+			k++
 		}
-		row[w.base] = b
 	}
+	e.stats.Bytes += 4*size + len(e.tables)*int(unsafe.Sizeof(cutTable{})) + len(e.ranked)*int(unsafe.Sizeof(rowTable{}))
 }
 
-// fillBlockTable is fillBlock by the kernel.
+// fillBlockTable is fillBlock by the kernel, for a feature of one slot a view.
 func (f *numericFeature) fillBlockTable(t *cutTable, values []float64, block []byte) {
 	first := (*[BlockRows]byte)(block[f.views[0].base*BlockRows:])
 	missing := rankColumn(t, &values[0], len(values), &first[0])

@@ -164,7 +164,7 @@ type element struct {
 func (x *Explainer) NewSession(rows int) *ExplainSession {
 	return &ExplainSession{
 		x:    x,
-		s:    Session{e: x.e, rows: make([]byte, rows*x.e.slots), row: make([]float64, x.e.features), ranks: make([]byte, len(x.e.tables))},
+		s:    Session{e: x.e, rows: make([]byte, rows*x.e.slots), row: make([]float64, x.e.features)},
 		path: make([]element, x.path),
 	}
 }

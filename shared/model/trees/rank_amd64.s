@@ -51,33 +51,31 @@ done:
 	VZEROUPPER
 	RET
 
-// func rankRow(t *cutTable, n int, x *float64, dst *byte)
+// func rankRow(t *rowTable, n int, x *float64, row *byte)
 TEXT ·rankRow(SB), NOSPLIT, $0-32
 	MOVQ t+0(FP), DX
 	MOVQ n+8(FP), CX
 	MOVQ x+16(FP), SI
-	MOVQ dst+24(FP), R8
+	MOVQ row+24(FP), R8
 
 feature:
-	MOVQ 0(DX), DI           // pivots, then cuts
-	TESTQ DI, DI
-	JZ next
 	MOVQ 24(DX), AX          // number of the feature
+	MOVLQZX 32(DX), R9       // its slots
+	MOVLQZX 36(DX), R10
 	VMOVSD (SI)(AX*8), X1
 	VCVTSD2SS X1, X1, X1
 	VUCOMISS X1, X1
 	JP absent
-	VMOVUPS (DI), Z0
+	MOVQ 0(DX), DI           // pivots, then cuts
 	VBROADCASTSS X1, Z2
-	VCMPPS $18, Z2, Z0, K1   // pivots <= x
+	VCMPPS $29, (DI), Z2, K1 // x >= pivots
 	KMOVW K1, AX
 	POPCNTL AX, AX
 	SHLQ $6, AX
 	MOVQ 16(DX), R12         // bytes of the sixteenths before the spare one
 	CMPQ AX, R12
 	CMOVQGT R12, AX
-	VMOVUPS 64(DI)(AX*1), Z3
-	VCMPPS $18, Z2, Z3, K2   // cuts of that sixteenth <= x
+	VCMPPS $29, 64(DI)(AX*1), Z2, K2 // x >= cuts of that sixteenth
 	KMOVW K2, BX
 	POPCNTL BX, BX
 	SHRQ $2, AX
@@ -85,16 +83,17 @@ feature:
 	MOVQ 8(DX), R11          // count
 	CMPQ AX, R11
 	CMOVQGT R11, AX
-	MOVB AX, (R8)
+	MOVB AX, (R8)(R9*1)
+	MOVB AX, (R8)(R10*1)
 
 next:
-	ADDQ $32, DX
-	INCQ R8
+	ADDQ $40, DX
 	DECQ CX
 	JNZ feature
 	VZEROUPPER
 	RET
 
 absent:
-	MOVB $255, (R8)
+	MOVB $0, (R8)(R9*1)
+	MOVB $255, (R8)(R10*1)
 	JMP next

@@ -12,49 +12,67 @@ const BlockRows = 64
 type Session struct {
 	e    *Ensemble
 	rows []byte // row r's slots at [r*slots:]; in the wide path slot s's rows at [s*BlockRows:]
-	sums sums
+	sums sums                 // nil where all rows go by the wide layout
 	wide [][BlockRows]float32 // of the wide path: sums by output
-	// Of rankRow: a row of features, and a rank for each of numeric.
-	row   []float64
-	ranks []byte
+	one  []float32            // of single rows on the wide layout: sums by output
+	row  []float64            // a row of features
 }
 
 // NewSession makes a session. It allocates all that Predict will need for
 // blocks of up to rows rows.
 func (e *Ensemble) NewSession(rows int) *Session {
-	s := &Session{e: e, sums: e.walk.newSums(rows)}
-	if e.wide != nil && rows >= wideFrom {
-		rows = BlockRows
-		s.wide = make([][BlockRows]float32, e.outputs)
+	s := &Session{e: e, row: make([]float64, e.features)}
+	if e.wide == nil || e.wide.rows == nil {
+		s.sums = e.walk.newSums(rows)
 	}
-	s.rows = make([]byte, rows*e.slots)
-	s.row, s.ranks = make([]float64, e.features), make([]byte, len(e.tables))
+	if e.wide != nil {
+		s.one = make([]float32, e.outputs)
+		if rows >= wideFrom {
+			rows = BlockRows
+			s.wide = make([][BlockRows]float32, e.outputs)
+		}
+	}
+	s.rows = make([]byte, rows*e.slots+rowSlots)
 	return s
 }
 
 // Predict writes the sums of n rows to out, Outputs per row. Feature f of row
 // r is x[f*n+r]; NaN is missing. It does not allocate.
 func (s *Session) Predict(x []float64, n int, out []float64) {
-	if n >= wideFrom && s.wide != nil {
+	switch e := s.e; {
+	case n >= wideFrom && s.wide != nil:
 		s.predictWide(x, n, out)
-		return
+	case e.wide != nil && e.wide.rows != nil:
+		s.predictRows(x, n, out)
+	default:
+		s.sums.add(s.fill(x, n), e.slots, n, out)
 	}
-	s.sums.add(s.fill(x, n), s.e.slots, n, out)
 }
 
 // fill turns n rows of features into slots, row by row.
 func (s *Session) fill(x []float64, n int) []byte {
 	e := s.e
 	rows := s.rows[:n*e.slots]
-	if len(e.tables) > 0 {
-		s.fillTables(x, n, rows)
+	switch {
+	case len(e.ranked) > 0:
+		for r := range n {
+			values := x
+			if n > 1 {
+				values = s.row
+				for f := range values {
+					values[f] = x[f*n+r]
+				}
+			}
+			rankRow(&e.ranked[0], len(e.ranked), &values[0], &rows[r*e.slots])
+		}
+	case e.input == Float32:
+		fillPlain(e.plain, e.cuts32, x, n, rows, e.slots)
+	default:
+		fillPlain(e.plain, e.cuts64, x, n, rows, e.slots)
 	}
-	for i := range e.numeric {
+	for _, i := range e.others {
 		f := &e.numeric[i]
 		values := x[f.feature*n:][:n]
-		if e.tables != nil && e.tables[i].pivots != nil {
-			continue
-		}
 		if e.input == Float32 {
 			fillNumeric(f, e.cuts32[f.start:f.end], values, rows, e.slots)
 		} else {
@@ -68,23 +86,21 @@ func (s *Session) fill(x []float64, n int) []byte {
 	return rows
 }
 
-// fillTables fills the slots of the features that have tables.
-func (s *Session) fillTables(x []float64, n int, rows []byte) {
-	e := s.e
-	for r := range n {
-		values := x
-		if n > 1 {
-			values = s.row
-			for f := range values {
-				values[f] = x[f*n+r]
+// fillPlain writes the ranks of plain features into their slots.
+func fillPlain[T number](plain []plainFeature, cuts []T, x []float64, n int, rows []byte, slots int) {
+	for i := range plain {
+		f := &plain[i]
+		own := cuts[f.start:f.end]
+		for r, v := range x[int(f.feature)*n:][:n] {
+			x := T(v)
+			q := byte(rank(own, x))
+			left, right := q, q
+			if x != x {
+				left, right = 0, 255
 			}
-		}
-		rankRow(&e.tables[0], len(e.tables), &values[0], &s.ranks[0])
-		row := rows[r*e.slots:][:e.slots]
-		for i := range e.tables {
-			if t := &e.tables[i]; t.pivots != nil {
-				e.numeric[i].fillRow(t, s.ranks[i], values[t.feature], row)
-			}
+			row := rows[r*slots:][:slots]
+			row[f.left] = left
+			row[f.right] = right
 		}
 	}
 }
@@ -130,20 +146,18 @@ func fillNumeric[T number](f *numericFeature, cuts []T, values []float64, rows [
 }
 
 // rank returns how many of cuts, ascending, are at most x. Its branches do not
-// depend on x.
+// depend on x, so that the ranks of several features overlap.
 func rank[T number](cuts []T, x T) int {
-	lo, n := 0, len(cuts)
+	if len(cuts) == 0 {
+		return 0
+	}
+	p, lo, n := &cuts[0], uint(0), uint(len(cuts))
 	for n > 1 {
 		half := n / 2
-		if cuts[lo+half-1] <= x {
-			lo += half
-		}
+		lo += half & -b2u(*at(p, lo+half-1) <= x)
 		n -= half
 	}
-	if n == 1 && cuts[lo] <= x {
-		lo++
-	}
-	return lo
+	return int(lo + b2u(*at(p, lo) <= x))
 }
 
 // fill marks the sets that hold a feature's values.

@@ -7,7 +7,8 @@ import (
 
 // This file is the inner loop. It reads through pointers without bounds
 // checks: every slot, node and leaf index was checked or made by compile, and
-// a row always has the ensemble's number of slots.
+// a row always has the ensemble's number of slots. So does rank, whose steps
+// stay within the cuts it is given.
 
 func bitLen(h uint32) uint { return uint(bits.Len32(h)) }
 

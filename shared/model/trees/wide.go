@@ -2,8 +2,8 @@ package trees
 
 import "math"
 
-// The wide path scores a block of rows with 64-byte vectors, one byte a row.
-// It takes forests that are summed in float32 and laid out perfect throughout,
+// The wide path scores a block of rows with 64-byte vectors, one byte a row,
+// and few rows one by one, a vector for all tests of a tree. It takes forests that are summed in float32 and laid out perfect throughout,
 // up to perfectDepth deep, on processors that have the instructions; its sums are
 // the scalar path's to the bit, for each row's leaves are added in the same
 // order.
@@ -12,8 +12,8 @@ import "math"
 // deeper one is cut into parts of that depth.
 const wideDepth = 6
 
-// wideFrom is the number of rows from which a vector of 64 pays.
-const wideFrom = 6
+// wideFrom is the number of rows from which a vector of 64 rows pays.
+const wideFrom = 10
 
 // leafTail is how far past a tree's leaves the kernel may read.
 const leafTail = 64
@@ -26,6 +26,7 @@ type wideTrees struct {
 	leaves *float32 // 1<<depth a tree
 	depth  uintptr
 	trees  uintptr
+	rows   *byte // 64 a tree or part, by heap index: the slot; nil where it has no byte
 }
 
 // wide is a forest laid out for the kernel: its trees output by output, each
@@ -36,6 +37,7 @@ type wide struct {
 	slots  []uint16
 	ranks  []byte
 	leaves []float32
+	rows   []byte // nil where a row has more than rowSlots slots
 }
 
 type wideRun struct {
@@ -43,8 +45,12 @@ type wideRun struct {
 	output uint32
 }
 
-// wideSlots is how many slots the kernel can address.
-const wideSlots = 1 << 16 / 8
+// wideSlots is how many slots the kernel for blocks can address, rowSlots how
+// many that for rows can.
+const (
+	wideSlots = 1 << 16 / 8
+	rowSlots  = 256
+)
 
 // widen returns w for the kernel, nil where the kernel cannot take it.
 func widen(w *forest[float32], slots int) *wide {
@@ -59,6 +65,9 @@ func widen(w *forest[float32], slots int) *wide {
 		n += int(w.groups[i].trees) * parts(w.groups[i].depth)
 	}
 	v := &wide{slots: make([]uint16, 64*n), ranks: make([]byte, 64*n)}
+	if slots <= rowSlots {
+		v.rows = make([]byte, 64*n)
+	}
 	// The trees of one output stand as they are added already; those of several
 	// are brought into that order. The kernel reads 64 leaves of any tree.
 	if len(w.base) == 1 {
@@ -94,9 +103,14 @@ func widen(w *forest[float32], slots int) *wide {
 	}
 	v.leaves = v.leaves[:cap(v.leaves)]
 	for _, s := range spans {
-		v.runs = append(v.runs, wideRun{wideTrees{
-			&v.slots[64*s.first], &v.ranks[64*s.first], &v.leaves[s.leaf], uintptr(s.depth), uintptr(s.trees),
-		}, uint32(s.output)})
+		run := wideTrees{
+			slots: &v.slots[64*s.first], ranks: &v.ranks[64*s.first], leaves: &v.leaves[s.leaf],
+			depth: uintptr(s.depth), trees: uintptr(s.trees),
+		}
+		if v.rows != nil {
+			run.rows = &v.rows[64*s.first]
+		}
+		v.runs = append(v.runs, wideRun{run, uint32(s.output)})
 	}
 	return v
 }
@@ -111,6 +125,9 @@ func (v *wide) place(at int, nodes []uint32, parts int) {
 	set := func(part, h int, test uint32) {
 		i := 64*(at+part) + h
 		v.slots[i], v.ranks[i] = uint16(test>>8*(BlockRows/8)), byte(test)
+		if v.rows != nil {
+			v.rows[i] = byte(test >> 8)
+		}
 	}
 	for i := range parts - 1 {
 		set(i, 0, nodes[i+1])
@@ -125,11 +142,31 @@ func (v *wide) place(at int, nodes []uint32, parts int) {
 
 // bytes is the memory of the layout beside w's.
 func (v *wide) bytes(w *forest[float32]) int {
-	n := 2*len(v.slots) + len(v.ranks)
+	n := 2*len(v.slots) + len(v.ranks) + len(v.rows)
 	if len(w.base) > 1 {
 		n += 4 * len(v.leaves)
 	}
 	return n
+}
+
+// predictRows scores few rows, each by itself.
+func (s *Session) predictRows(x []float64, n int, out []float64) {
+	e := s.e
+	w := e.walk.(*forest[float32])
+	s.fill(x, n)
+	for r := range n {
+		copy(s.one, w.base)
+		for i := range e.wide.runs {
+			run := &e.wide.runs[i]
+			s.one[run.output] = walkRow(&run.wideTrees, &s.rows[r*e.slots], e.slots, s.one[run.output])
+		}
+		for o, sum := range s.one {
+			if w.divide != nil {
+				sum /= max(1, w.divide[o])
+			}
+			out[r*len(s.one)+o] = float64(sum)
+		}
+	}
 }
 
 // predictWide scores n rows whose slots stand in s.rows slot by slot, 64 rows each.

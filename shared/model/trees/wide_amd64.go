@@ -22,8 +22,15 @@ func walkDeep(t *wideTrees, block *byte, sums *[64]float32)
 //go:noescape
 func rankColumn(t *cutTable, x *float64, n int, dst *byte) (missing uint64)
 
-// rankRow writes to dst, for each of n tables that are there, how many of its
-// cuts are at most its feature of the row x; 255 where that is NaN.
+// rankRow writes to row, for each of n features, how many of its cuts are at
+// most its value in x, into both its slots; where that is NaN, 0 into the left
+// one and 255 into the right one.
 //
 //go:noescape
-func rankRow(t *cutTable, n int, x *float64, dst *byte)
+func rankRow(t *rowTable, n int, x *float64, row *byte)
+
+// walkRow returns sum and the leaves of t's trees, added one after the other,
+// of a row of so many slots, at most rowSlots; it may read rowSlots of them.
+//
+//go:noescape
+func walkRow(t *wideTrees, row *byte, slots int, sum float32) float32

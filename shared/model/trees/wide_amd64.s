@@ -570,3 +570,317 @@ part:
 	VMOVUPS Z31, 192(R9)
 	VZEROUPPER
 	RET
+
+// func walkRow(t *wideTrees, row *byte, slots int, sum float32) float32
+TEXT ·walkRow(SB), NOSPLIT, $0-36
+	MOVQ t+0(FP), DI
+	MOVQ row+8(FP), SI
+	MOVQ slots+16(FP), DX
+	VMOVSS sum+24(FP), X0
+	MOVQ 8(DI), R10  // ranks: 64 bytes a tree or part
+	MOVQ 16(DI), R11 // leaves: 1<<depth a tree
+	MOVQ 24(DI), R12 // depth
+	MOVQ 32(DI), R13 // trees
+	MOVQ 40(DI), R8  // slots: 64 bytes a tree or part
+	VMOVDQU64 0(SI), Z16
+	VMOVDQU64 64(SI), Z17
+	VMOVDQU64 128(SI), Z18
+	VMOVDQU64 192(SI), Z19
+	MOVQ R12, CX
+	MOVQ $4, BX
+	SHLQ CX, BX      // bytes of a tree's leaves
+	MOVQ $64, R9     // bytes of a tree's slots, and of its ranks
+	CMPQ R12, $7
+	JGE deep
+	SUBQ BX, R11     // a leaf is counted from the heap index of the first
+	CMPQ DX, $64
+	JLE row64
+	CMPQ DX, $128
+	JLE row128
+	JMP row256
+
+deep:
+	MOVQ BX, R9
+	SHRQ $2, R9      // a quarter of its leaves'
+	CMPQ DX, $64
+	JLE row64deep
+	CMPQ DX, $128
+	JLE row128deep
+	JMP row256deep
+
+row64:
+	VMOVDQU64 (R8), Z1
+	VPERMB Z16, Z1, Z1
+	VPCMPUB $5, (R10), Z1, K1
+	KMOVQ K1, AX       // the outcome of each node, by heap index
+	MOVL $1, CX
+	BTQ CX, AX
+	ADCQ CX, CX
+	CMPQ R12, $1
+	JEQ row64Leaf
+	BTQ CX, AX
+	ADCQ CX, CX
+	CMPQ R12, $2
+	JEQ row64Leaf
+	BTQ CX, AX
+	ADCQ CX, CX
+	CMPQ R12, $3
+	JEQ row64Leaf
+	BTQ CX, AX
+	ADCQ CX, CX
+	CMPQ R12, $4
+	JEQ row64Leaf
+	BTQ CX, AX
+	ADCQ CX, CX
+	CMPQ R12, $5
+	JEQ row64Leaf
+	BTQ CX, AX
+	ADCQ CX, CX
+
+row64Leaf:
+	VADDSS (R11)(CX*4), X0, X0
+	ADDQ R9, R8
+	ADDQ R9, R10
+	ADDQ BX, R11
+	DECQ R13
+	JNZ row64
+	JMP rowDone
+
+row128:
+	VMOVDQU64 (R8), Z1
+	VPERMI2B Z17, Z16, Z1
+	VPCMPUB $5, (R10), Z1, K1
+	KMOVQ K1, AX       // the outcome of each node, by heap index
+	MOVL $1, CX
+	BTQ CX, AX
+	ADCQ CX, CX
+	CMPQ R12, $1
+	JEQ row128Leaf
+	BTQ CX, AX
+	ADCQ CX, CX
+	CMPQ R12, $2
+	JEQ row128Leaf
+	BTQ CX, AX
+	ADCQ CX, CX
+	CMPQ R12, $3
+	JEQ row128Leaf
+	BTQ CX, AX
+	ADCQ CX, CX
+	CMPQ R12, $4
+	JEQ row128Leaf
+	BTQ CX, AX
+	ADCQ CX, CX
+	CMPQ R12, $5
+	JEQ row128Leaf
+	BTQ CX, AX
+	ADCQ CX, CX
+
+row128Leaf:
+	VADDSS (R11)(CX*4), X0, X0
+	ADDQ R9, R8
+	ADDQ R9, R10
+	ADDQ BX, R11
+	DECQ R13
+	JNZ row128
+	JMP rowDone
+
+row256:
+	VMOVDQU64 (R8), Z1
+	VPMOVB2M Z1, K2    // slots from 128 on
+	VMOVDQA64 Z1, Z2
+	VPERMI2B Z17, Z16, Z1
+	VPERMI2B Z19, Z18, Z2
+	VPBLENDMB Z2, Z1, K2, Z1
+	VPCMPUB $5, (R10), Z1, K1
+	KMOVQ K1, AX       // the outcome of each node, by heap index
+	MOVL $1, CX
+	BTQ CX, AX
+	ADCQ CX, CX
+	CMPQ R12, $1
+	JEQ row256Leaf
+	BTQ CX, AX
+	ADCQ CX, CX
+	CMPQ R12, $2
+	JEQ row256Leaf
+	BTQ CX, AX
+	ADCQ CX, CX
+	CMPQ R12, $3
+	JEQ row256Leaf
+	BTQ CX, AX
+	ADCQ CX, CX
+	CMPQ R12, $4
+	JEQ row256Leaf
+	BTQ CX, AX
+	ADCQ CX, CX
+	CMPQ R12, $5
+	JEQ row256Leaf
+	BTQ CX, AX
+	ADCQ CX, CX
+
+row256Leaf:
+	VADDSS (R11)(CX*4), X0, X0
+	ADDQ R9, R8
+	ADDQ R9, R10
+	ADDQ BX, R11
+	DECQ R13
+	JNZ row256
+	JMP rowDone
+
+row64deep:
+	MOVL $1, DX        // heap index within the first tests
+	CMPQ R12, $7
+	JEQ row64deepLast
+	MOVQ DX, CX
+	SHLQ $6, CX
+	MOVBLZX -64(R8)(CX*1), AX
+	MOVBLZX (SI)(AX*1), AX
+	CMPB AX, -64(R10)(CX*1)
+	CMC                // set where the row's byte is at least the rank
+	ADCQ DX, DX
+
+row64deepLast:
+	MOVQ DX, CX
+	SHLQ $6, CX
+	MOVBLZX -64(R8)(CX*1), AX
+	MOVBLZX (SI)(AX*1), AX
+	CMPB AX, -64(R10)(CX*1)
+	CMC                // set where the row's byte is at least the rank
+	ADCQ DX, DX
+	SHLQ $6, DX
+	SUBQ R9, DX        // 64 times the number of the part
+	VMOVDQU64 (R8)(DX*1), Z1
+	VPERMB Z16, Z1, Z1
+	VPCMPUB $5, (R10)(DX*1), Z1, K1
+	KMOVQ K1, AX       // the outcome of each node, by heap index
+	MOVL $1, CX
+	BTQ CX, AX
+	ADCQ CX, CX
+	BTQ CX, AX
+	ADCQ CX, CX
+	BTQ CX, AX
+	ADCQ CX, CX
+	BTQ CX, AX
+	ADCQ CX, CX
+	BTQ CX, AX
+	ADCQ CX, CX
+	BTQ CX, AX
+	ADCQ CX, CX
+
+row64deepLeaf:
+	LEAQ (R11)(DX*4), DX
+	VADDSS -256(DX)(CX*4), X0, X0
+	ADDQ R9, R8
+	ADDQ R9, R10
+	ADDQ BX, R11
+	DECQ R13
+	JNZ row64deep
+	JMP rowDone
+
+row128deep:
+	MOVL $1, DX        // heap index within the first tests
+	CMPQ R12, $7
+	JEQ row128deepLast
+	MOVQ DX, CX
+	SHLQ $6, CX
+	MOVBLZX -64(R8)(CX*1), AX
+	MOVBLZX (SI)(AX*1), AX
+	CMPB AX, -64(R10)(CX*1)
+	CMC                // set where the row's byte is at least the rank
+	ADCQ DX, DX
+
+row128deepLast:
+	MOVQ DX, CX
+	SHLQ $6, CX
+	MOVBLZX -64(R8)(CX*1), AX
+	MOVBLZX (SI)(AX*1), AX
+	CMPB AX, -64(R10)(CX*1)
+	CMC                // set where the row's byte is at least the rank
+	ADCQ DX, DX
+	SHLQ $6, DX
+	SUBQ R9, DX        // 64 times the number of the part
+	VMOVDQU64 (R8)(DX*1), Z1
+	VPERMI2B Z17, Z16, Z1
+	VPCMPUB $5, (R10)(DX*1), Z1, K1
+	KMOVQ K1, AX       // the outcome of each node, by heap index
+	MOVL $1, CX
+	BTQ CX, AX
+	ADCQ CX, CX
+	BTQ CX, AX
+	ADCQ CX, CX
+	BTQ CX, AX
+	ADCQ CX, CX
+	BTQ CX, AX
+	ADCQ CX, CX
+	BTQ CX, AX
+	ADCQ CX, CX
+	BTQ CX, AX
+	ADCQ CX, CX
+
+row128deepLeaf:
+	LEAQ (R11)(DX*4), DX
+	VADDSS -256(DX)(CX*4), X0, X0
+	ADDQ R9, R8
+	ADDQ R9, R10
+	ADDQ BX, R11
+	DECQ R13
+	JNZ row128deep
+	JMP rowDone
+
+row256deep:
+	MOVL $1, DX        // heap index within the first tests
+	CMPQ R12, $7
+	JEQ row256deepLast
+	MOVQ DX, CX
+	SHLQ $6, CX
+	MOVBLZX -64(R8)(CX*1), AX
+	MOVBLZX (SI)(AX*1), AX
+	CMPB AX, -64(R10)(CX*1)
+	CMC                // set where the row's byte is at least the rank
+	ADCQ DX, DX
+
+row256deepLast:
+	MOVQ DX, CX
+	SHLQ $6, CX
+	MOVBLZX -64(R8)(CX*1), AX
+	MOVBLZX (SI)(AX*1), AX
+	CMPB AX, -64(R10)(CX*1)
+	CMC                // set where the row's byte is at least the rank
+	ADCQ DX, DX
+	SHLQ $6, DX
+	SUBQ R9, DX        // 64 times the number of the part
+	VMOVDQU64 (R8)(DX*1), Z1
+	VPMOVB2M Z1, K2    // slots from 128 on
+	VMOVDQA64 Z1, Z2
+	VPERMI2B Z17, Z16, Z1
+	VPERMI2B Z19, Z18, Z2
+	VPBLENDMB Z2, Z1, K2, Z1
+	VPCMPUB $5, (R10)(DX*1), Z1, K1
+	KMOVQ K1, AX       // the outcome of each node, by heap index
+	MOVL $1, CX
+	BTQ CX, AX
+	ADCQ CX, CX
+	BTQ CX, AX
+	ADCQ CX, CX
+	BTQ CX, AX
+	ADCQ CX, CX
+	BTQ CX, AX
+	ADCQ CX, CX
+	BTQ CX, AX
+	ADCQ CX, CX
+	BTQ CX, AX
+	ADCQ CX, CX
+
+row256deepLeaf:
+	LEAQ (R11)(DX*4), DX
+	VADDSS -256(DX)(CX*4), X0, X0
+	ADDQ R9, R8
+	ADDQ R9, R10
+	ADDQ BX, R11
+	DECQ R13
+	JNZ row256deep
+	JMP rowDone
+
+rowDone:
+	VMOVSS X0, ret+32(FP)
+	VZEROUPPER
+	RET

@@ -107,7 +107,15 @@ func TestBatch(t *testing.T) {
 		{"depth 8", randomForest(rng, 9, 1, 20, 8, 0.05, Less), true},
 		{"depth 8, five outputs", randomForest(rng, 9, 5, 50, 8, 0.03, Less, LessEqual, In), true},
 		{"depth 8, average", average(randomForest(rng, 9, 2, 16, 8, 0.05, Less)), true},
-		{"depths 1 to 8", depths(rng), true},
+		{"depths 1 to 8", depths(rng, 7), true},
+		{"130 slots", randomForest(rng, 30, 1, 60, 6, 0.05, Less), true},
+		{"130 slots, depth 8", randomForest(rng, 30, 1, 60, 8, 0.05, Less), true},
+		{"225 slots", randomForest(rng, 45, 2, 80, 5, 0.05, Less), true},
+		{"225 slots, depths 1 to 8", depths(rng, 45), true},
+		{"300 slots", randomForest(rng, 60, 1, 80, 6, 0.05, Less), true},
+		{"253 cuts", cuts(253), true},
+		{"254 cuts", cuts(254), true},
+		{"255 cuts", cuts(255), true},
 		{"depth 9", randomForest(rng, 9, 1, 20, 9, 0.1, Less), false},
 		{"depth 14", randomForest(rng, 9, 2, 6, 14, 0.2, Less), false},
 		{"float64", double(randomForest(rng, 9, 1, 40, 6, 0.1, LessEqual)), false},
@@ -119,11 +127,11 @@ func TestBatch(t *testing.T) {
 				t.Fatalf("vector path: %v", got)
 			}
 			scalar := open(t, tt.f)
-			scalar.wide, scalar.tables = nil, nil
+			scalar.wide, scalar.tables, scalar.ranked = nil, nil, nil
 			const n = 500
 			x := randomRows(rng, tt.f.Features, n)
 			want := batches(scalar, x, n, 1)
-			for _, size := range []int{1, 2, 5, 6, 7, 63, 64} {
+			for _, size := range []int{1, 2, 7, 9, 10, 63, 64} {
 				for name, e := range map[string]*Ensemble{"vector": e, "scalar": scalar} {
 					got := batches(e, x, n, size)
 					for i := range want {
@@ -138,10 +146,24 @@ func TestBatch(t *testing.T) {
 }
 
 // depths is a forest whose groups of eight trees have depths 1 to 8.
-func depths(rng *rand.Rand) *Forest {
-	f := randomForest(rng, 7, 1, 0, 1, 0, Less)
+func depths(rng *rand.Rand, features int) *Forest {
+	f := randomForest(rng, features, 1, 0, 1, 0, Less)
 	for depth := 1; depth <= 8; depth++ {
-		f.Trees = append(f.Trees, randomForest(rng, 7, 1, lanes, depth, 0, Less, In).Trees...)
+		f.Trees = append(f.Trees, randomForest(rng, features, 1, lanes, depth, 0, Less, In).Trees...)
+	}
+	return f
+}
+
+// cuts is a forest of n stumps with a threshold each, and of one that no number
+// passes and a missing value does.
+func cuts(n int) *Forest {
+	f := &Forest{Features: 1, Outputs: 1, Base: []float64{0}}
+	for i := range n + 1 {
+		root := Node{Test: LessEqual, Left: 1, Right: 2, Threshold: float64(i-n/2) / 50}
+		if i == n {
+			root.Threshold = math.Inf(1)
+		}
+		f.Trees = append(f.Trees, Tree{Nodes: []Node{root, {Value: float64(i)}, {Value: math.Sqrt(float64(i + 1))}}})
 	}
 	return f
 }
@@ -217,7 +239,7 @@ func BenchmarkPredict(b *testing.B) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	e := open(b, learned(rng))
 	scalar := *e
-	scalar.wide, scalar.tables = nil, nil
+	scalar.wide, scalar.tables, scalar.ranked = nil, nil, nil
 	const n = 4096
 	x := make([]float64, 100*n) // row blocks are consecutive: block i is x[i*100*size:]
 	for i := range x {
