@@ -9,6 +9,7 @@
 //	Bind         row-wise and whole-table: schemas in, op and schemas out
 //	Pin + Bind   the output schema needs a look at the data first (levels);
 //	             what Pin found is pinned when the experiment is published
+//	Make + Bind  the same where nothing less than the output tells its schema
 //	Fit + Apply  fitted: Fit learns a state from the data, Apply binds it; the
 //	             state is the module's Transformation artifact
 //	Learner      names a learner: its output is an untrained model
@@ -37,6 +38,9 @@ type Module struct {
 	// Pin gives the output schemas, by port, that Bind alone cannot know,
 	// from the data of a run.
 	Pin func(*Call) ([]frame.Schema, error)
+	// Make gives the output tables of a run, by port, in the place of Pin: their
+	// schemas are pinned, and for these Bind makes the same tables.
+	Make func(context.Context, *Call) ([]*frame.Frame, error)
 	// Fit learns a state from the data of a run.
 	Fit func(context.Context, *Call) (state []byte, err error)
 	// Apply binds a learned state to a schema; its op maps one table to one.
@@ -167,6 +171,10 @@ func (m *Module) Execute(ctx context.Context, c *Call) ([]Value, error) {
 	if m.Fit != nil {
 		return m.fitAndApply(ctx, c)
 	}
+	if m.Make != nil && c.Pinned == nil {
+		frames, err := m.Make(ctx, c)
+		return tableValues(frames), err
+	}
 	b := &Binding{Params: c.Params, Palette: c.Palette, Inputs: make([]Input, len(m.Inputs))}
 	tables := make([]*frame.Frame, len(m.Inputs))
 	for i, v := range c.Inputs {
@@ -186,34 +194,45 @@ func (m *Module) Execute(ctx context.Context, c *Call) ([]Value, error) {
 		return nil, err
 	}
 	frames, err := bound.apply(tables)
-	if err != nil {
-		return nil, err
-	}
+	return tableValues(frames), err
+}
+
+func tableValues(frames []*frame.Frame) []Value {
 	out := make([]Value, len(frames))
 	for i, f := range frames {
 		out[i] = Table(f)
 	}
-	return out, nil
+	return out
 }
 
+// fitAndApply gives the transformation that the module learns, and the input
+// transformed where the module has a port for it.
 func (m *Module) fitAndApply(ctx context.Context, c *Call) ([]Value, error) {
 	state, err := m.Fit(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	bound, err := m.Apply(state, c.Inputs[0].Frame.Schema())
-	if err != nil {
-		return nil, err
+	out := make([]Value, len(m.Outputs))
+	for i, port := range m.Outputs {
+		if port.Kind == service.Transformation {
+			artifact, err := EncodeTransformation(&m.Spec, state)
+			if err != nil {
+				return nil, err
+			}
+			out[i] = Value{Kind: service.Transformation, Artifact: artifact}
+			continue
+		}
+		bound, err := m.Apply(state, c.Inputs[0].Frame.Schema())
+		if err != nil {
+			return nil, err
+		}
+		frames, err := bound.apply([]*frame.Frame{c.Inputs[0].Frame})
+		if err != nil {
+			return nil, err
+		}
+		out[i] = Table(frames[0])
 	}
-	frames, err := bound.apply([]*frame.Frame{c.Inputs[0].Frame})
-	if err != nil {
-		return nil, err
-	}
-	artifact, err := EncodeTransformation(&m.Spec, state)
-	if err != nil {
-		return nil, err
-	}
-	return []Value{Table(frames[0]), {Kind: service.Transformation, Artifact: artifact}}, nil
+	return out, nil
 }
 
 // apply runs the op once, in a state of its own.

@@ -55,7 +55,7 @@ func (m *Module) check() error {
 	switch {
 	case m.Name == "" || m.CodeVersion < 1 || m.Doc == "" || m.Group == "" || m.Nature == "":
 		return fmt.Errorf("name, group, nature, code version and doc are required")
-	case shapes > 1 || m.Pin != nil && m.Bind == nil || (m.Fit == nil) != (m.Apply == nil):
+	case shapes > 1 || (m.Pin != nil || m.Make != nil) && m.Bind == nil || m.Pin != nil && m.Make != nil || (m.Fit == nil) != (m.Apply == nil):
 		return fmt.Errorf("code must have exactly one shape")
 	case (m.Fit != nil) != (m.Nature == Fitted):
 		return fmt.Errorf("a fitted module has Fit and Apply, and no other has")

@@ -92,7 +92,7 @@ func (d *Deployment) execute(ctx context.Context, i int, given map[string]string
 			call.Inputs[k] = results[r]
 		}
 	}
-	if v.Mod.Pin != nil {
+	if v.Mod.Pin != nil || v.Mod.Make != nil {
 		call.Pinned = d.pinned(i)
 	}
 	out, err := v.Mod.Execute(ctx, call)

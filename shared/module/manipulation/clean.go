@@ -330,7 +330,7 @@ func replaced(in frame.Schema, i int, value string) (module.Out, error) {
 
 func wasMissing(in frame.Schema, i int) module.Out {
 	return module.Out{
-		Field: frame.Field{Name: unique(in[i].Name+"_IsMissing", hasColumn(in)), Type: frame.Boolean}, From: -1, Reads: []int{i},
+		Field: frame.Field{Name: module.Unique(in[i].Name+"_IsMissing", hasColumn(in)), Type: frame.Boolean}, From: -1, Reads: []int{i},
 		Fill: func(dst *frame.Column, in *frame.Frame) error {
 			c := in.Cols[i]
 			for r := range c.Len() {

@@ -3,8 +3,6 @@
 package manipulation
 
 import (
-	"fmt"
-
 	"github.com/portico-ml/portico/shared/frame"
 	"github.com/portico-ml/portico/shared/module"
 	"github.com/portico-ml/portico/shared/service"
@@ -51,16 +49,6 @@ func SelectColumns() *module.Module {
 			return m.Bind(in, 0, 1)
 		},
 	}
-}
-
-// unique returns name, or name with the Studio's suffix " (2)", " (3)", …
-// where taken has it already.
-func unique(name string, taken func(string) bool) string {
-	out := name
-	for k := 2; taken(out); k++ {
-		out = fmt.Sprintf("%s (%d)", name, k)
-	}
-	return out
 }
 
 func hasColumn(s frame.Schema) func(string) bool {

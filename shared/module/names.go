@@ -1,0 +1,13 @@
+package module
+
+import "fmt"
+
+// Unique returns name, or name with the Studio's suffix " (2)", " (3)", …
+// where taken has it already.
+func Unique(name string, taken func(string) bool) string {
+	out := name
+	for k := 2; taken(out); k++ {
+		out = fmt.Sprintf("%s (%d)", name, k)
+	}
+	return out
+}
