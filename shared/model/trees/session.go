@@ -11,7 +11,7 @@ const BlockRows = 64
 // Session is the working memory of one caller. Not for concurrent use.
 type Session struct {
 	e    *Ensemble
-	rows []byte // row r's slots at [r*slots:]; in the wide path slot s's rows at [s*BlockRows:]
+	rows []byte               // row r's slots at [r*slots:]; in the wide path slot s's rows at [s*BlockRows:]
 	sums sums                 // nil where all rows go by the wide layout
 	wide [][BlockRows]float32 // of the wide path: sums by output
 	one  []float32            // of single rows on the wide layout: sums by output
