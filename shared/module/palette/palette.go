@@ -7,6 +7,7 @@ import (
 
 	"github.com/portico-ml/portico/shared/module"
 	"github.com/portico-ml/portico/shared/module/dataio"
+	"github.com/portico-ml/portico/shared/module/initialize"
 	"github.com/portico-ml/portico/shared/module/manipulation"
 	"github.com/portico-ml/portico/shared/module/score"
 	"github.com/portico-ml/portico/shared/module/statistical"
@@ -17,6 +18,7 @@ import (
 func New() *module.Palette {
 	return module.NewPalette(slices.Concat(
 		dataio.Modules(),
+		initialize.Modules(),
 		manipulation.Modules(),
 		score.Modules(),
 		statistical.Modules(),
