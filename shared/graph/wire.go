@@ -82,7 +82,7 @@ func (g *Graph) Kind() Kind {
 		if m == nil {
 			continue
 		}
-		if slices.ContainsFunc(m.Outputs, func(p module.Port) bool { return p.Kind == service.TrainedModel }) {
+		if trains(&g.Nodes[i]) {
 			return Training
 		}
 		if slices.ContainsFunc(m.Inputs, func(p module.Port) bool { return p.Kind == service.TrainedModel }) {

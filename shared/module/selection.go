@@ -181,6 +181,11 @@ func (s Selection) String() string {
 	return strings.TrimSpace(b.String())
 }
 
+// Names selects columns by their names.
+func Names(names ...string) Selection {
+	return Selection{IsFilter: true, Rules: []Rule{{RuleType: columnNames, Columns: names}}}
+}
+
 // Empty reports whether the selection has no rules.
 func (s Selection) Empty() bool { return len(s.Rules) == 0 }
 

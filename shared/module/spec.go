@@ -35,11 +35,14 @@ type Spec struct {
 	Nature      Nature `json:"nature"`
 	// Outside says that the module reads from or writes to somewhere outside
 	// the experiment: Import Data, Export Data.
-	Outside bool    `json:"outside,omitempty"`
-	Inputs  []Port  `json:"inputs,omitempty"`
-	Outputs []Port  `json:"outputs,omitempty"`
-	Params  []Param `json:"parameters,omitempty"`
-	Doc     string  `json:"doc"`
+	Outside bool `json:"outside,omitempty"`
+	// PicksRows says that the module picks rows of its table, or adds some, for
+	// training and testing: a predictive experiment does without it.
+	PicksRows bool    `json:"picksRows,omitempty"`
+	Inputs    []Port  `json:"inputs,omitempty"`
+	Outputs   []Port  `json:"outputs,omitempty"`
+	Params    []Param `json:"parameters,omitempty"`
+	Doc       string  `json:"doc"`
 }
 
 // Sink reports whether the module's only effect is outside: Export Data.

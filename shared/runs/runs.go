@@ -29,6 +29,7 @@ import (
 	"time"
 
 	"github.com/portico-ml/portico/shared/artifact"
+	"github.com/portico-ml/portico/shared/auth"
 	"github.com/portico-ml/portico/shared/catalog"
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/frame"
@@ -49,6 +50,7 @@ type Catalog interface {
 	// Saved returns a version of a dataset, trained model or transformation;
 	// number 0 is the newest.
 	Saved(ctx context.Context, ws string, kind service.PortKind, name string, number int) (*catalog.Version, error)
+	SaveModel(ctx context.Context, ws string, m catalog.NewModel, by auth.Identity) (*catalog.Version, error)
 	// Table reads a version of a dataset.
 	Table(ctx context.Context, ws, name string, number int) (*frame.Frame, error)
 }
