@@ -198,6 +198,15 @@ func (f *Function) getRun(w http.ResponseWriter, c call) error {
 	return web.JSON(w, http.StatusOK, run)
 }
 
+// compareRuns: how two runs differ, of one experiment or of two.
+func (f *Function) compareRuns(w http.ResponseWriter, c call) error {
+	d, err := f.runs.Compare(c.Context(), c.ws, c.PathValue("run"), c.PathValue("other"))
+	if err != nil {
+		return err
+	}
+	return web.JSON(w, http.StatusOK, d)
+}
+
 // getRunDocument: the experiment as the run had it.
 func (f *Function) getRunDocument(w http.ResponseWriter, c call) error {
 	doc, err := f.runs.Document(c.Context(), c.ws, c.PathValue("run"))
