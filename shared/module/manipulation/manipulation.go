@@ -1,5 +1,6 @@
 // Package manipulation holds the palette group Data Transformation /
-// Manipulation: modules that reshape, describe and clean columns.
+// Manipulation: modules that combine tables, and reshape, describe and clean
+// their columns and rows.
 package manipulation
 
 import (
@@ -17,7 +18,10 @@ var (
 
 // Modules returns the group's modules.
 func Modules() []*module.Module {
-	return []*module.Module{CleanMissingData(), ConvertToIndicatorValues(), EditMetadata(), SelectColumns()}
+	return []*module.Module{
+		AddColumns(), AddRows(), ApplySQLTransformation(), CleanMissingData(), ConvertToIndicatorValues(), EditMetadata(), GroupCategoricalValues(),
+		JoinData(), RemoveDuplicateRows(), SelectColumns(), SelectColumnsTransform(), SMOTE(),
+	}
 }
 
 // SelectColumns projects a table.
