@@ -57,6 +57,8 @@ func (m *Module) check() error {
 		return fmt.Errorf("name, group, nature, code version and doc are required")
 	case shapes > 1 || (m.Pin != nil || m.Make != nil) && m.Bind == nil || m.Pin != nil && m.Make != nil || (m.Fit == nil) != (m.Apply == nil):
 		return fmt.Errorf("code must have exactly one shape")
+	case m.Learned != nil && m.Fit == nil:
+		return fmt.Errorf("what a module learned is told by one that fits")
 	case (m.Fit != nil) != (m.Nature == Fitted):
 		return fmt.Errorf("a fitted module has Fit and Apply, and no other has")
 	}
@@ -110,30 +112,48 @@ func (p *Palette) All() iter.Seq[*Module] {
 	}
 }
 
+// Refusal is a module of the Studio that is left out by design.
+type Refusal struct{ Name, Instead string }
+
 // Refused returns why a module of the Studio is left out by design and what to
 // use instead; "" for a name that is not refused.
-func Refused(name string) string { return refused[strings.ToLower(name)] }
-
-var refused = func() map[string]string {
-	m := make(map[string]string)
-	add := func(instead string, names ...string) {
-		for _, n := range names {
-			m[strings.ToLower(n)] = instead
+func Refused(name string) string {
+	for _, r := range refusals {
+		if strings.EqualFold(r.Name, name) {
+			return r.Instead
 		}
 	}
-	add("Portico runs no scripts: use Apply SQL Transformation or Apply Math Operation, or train outside and import the model as XGBoost, LightGBM or ONNX",
-		"Execute R Script", "Create R Model", "Execute Python Script")
-	add("Vowpal Wabbit is left out: use Feature Hashing with Two-Class Logistic Regression, or import a trained model as ONNX",
-		"Train Vowpal Wabbit Version 7-4 Model", "Score Vowpal Wabbit Version 7-4 Model",
-		"Train Vowpal Wabbit Version 7-10 Model", "Score Vowpal Wabbit Version 7-10 Model",
-		"Train Vowpal Wabbit Version 8 Model", "Score Vowpal Wabbit Version 8 Model")
-	add("images are left out: compute features outside and send them as columns, or import a trained model as ONNX",
-		"Import Images", "Pretrained Cascade Image Classification")
-	add("the Matchbox recommender is left out: train outside and import the model as ONNX",
-		"Train Matchbox Recommender", "Score Matchbox Recommender")
-	add("left out: recognise entities outside and send them as columns", "Named Entity Recognition")
-	add("left out: detect the language outside and send it as a column", "Detect Languages")
-	add("left out: use Extract N-Gram Features from Text", "Extract Key Phrases from Text")
-	add("left out: use Two-Class Support Vector Machine or Two-Class Boosted Decision Tree", "Two-Class Locally-Deep Support Vector Machine", "Two-Class Locally Deep Support Vector Machine")
-	return m
-}()
+	return ""
+}
+
+// AllRefused returns the modules that are left out, and nothing else is.
+func AllRefused() []Refusal { return slices.Clone(refusals) }
+
+const (
+	noScripts   = "Portico runs no scripts: use Apply SQL Transformation or Apply Math Operation, or train outside and import the model as XGBoost, LightGBM or ONNX"
+	noWabbit    = "Vowpal Wabbit is left out: use Feature Hashing with Two-Class Logistic Regression, or import a trained model as ONNX"
+	noImages    = "images are left out: compute features outside and send them as columns, or import a trained model as ONNX"
+	noMatchbox  = "the Matchbox recommender is left out: train outside and import the model as ONNX"
+	noDeepLocal = "left out: use Two-Class Support Vector Machine or Two-Class Boosted Decision Tree"
+)
+
+var refusals = []Refusal{
+	{"Execute R Script", noScripts},
+	{"Create R Model", noScripts},
+	{"Execute Python Script", noScripts},
+	{"Train Vowpal Wabbit Version 7-4 Model", noWabbit},
+	{"Score Vowpal Wabbit Version 7-4 Model", noWabbit},
+	{"Train Vowpal Wabbit Version 7-10 Model", noWabbit},
+	{"Score Vowpal Wabbit Version 7-10 Model", noWabbit},
+	{"Train Vowpal Wabbit Version 8 Model", noWabbit},
+	{"Score Vowpal Wabbit Version 8 Model", noWabbit},
+	{"Import Images", noImages},
+	{"Pretrained Cascade Image Classification", noImages},
+	{"Train Matchbox Recommender", noMatchbox},
+	{"Score Matchbox Recommender", noMatchbox},
+	{"Named Entity Recognition", "left out: recognise entities outside and send them as columns"},
+	{"Detect Languages", "left out: detect the language outside and send it as a column"},
+	{"Extract Key Phrases from Text", "left out: use Extract N-Gram Features from Text"},
+	{"Two-Class Locally-Deep Support Vector Machine", noDeepLocal},
+	{"Two-Class Locally Deep Support Vector Machine", noDeepLocal},
+}
