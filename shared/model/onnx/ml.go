@@ -64,7 +64,12 @@ func extractFeatures(c *call) error {
 		c.index = append(c.index[:0], 1, 0)
 	}
 	c.index[len(c.index)-1] = len(at)
-	return take(c, c.index, func(i int) int { return i/len(at)*n + at[i%len(at)] })
+	out, err := c.make(0, x.typ, c.index...)
+	if err != nil {
+		return err
+	}
+	pick(out, x, x.len()/n, n, 1, at)
+	return nil
 }
 
 func buildBinarizer(d *decl) (op, error) {
@@ -176,16 +181,18 @@ func impute[T number](c *call, values []T, cols int, replaced T) error {
 	if err != nil {
 		return err
 	}
-	to := vec[T](out)
-	for i, v := range vec[T](c.in[0]) {
-		if v == replaced || v != v && replaced != replaced {
-			if len(values) == cols {
-				v = values[i%cols]
-			} else {
-				v = values[0]
+	step := 0
+	if len(values) == cols {
+		step = 1
+	}
+	to, from := vec[T](out), vec[T](c.in[0])
+	for ; len(from) > 0; to, from = to[cols:], from[cols:] {
+		for k, v := range from[:cols] {
+			if v == replaced || v != v && replaced != replaced {
+				v = values[k*step]
 			}
+			to[k] = v
 		}
-		to[i] = v
 	}
 	return nil
 }
@@ -258,9 +265,10 @@ func buildScaler(d *decl) (op, error) {
 		}
 		so, ss := min(1, len(offset)-1), min(1, len(scale)-1)
 		if x.typ == Float {
-			for i, v := range x.f32 {
-				k := i % cols
-				out.f32[i] = (v - offset[k*so]) * scale[k*ss]
+			for to, from := out.f32, x.f32; len(from) > 0; to, from = to[cols:], from[cols:] {
+				for k, v := range from[:cols] {
+					to[k] = (v - offset[k*so]) * scale[k*ss]
+				}
 			}
 			return nil
 		}

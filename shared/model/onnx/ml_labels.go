@@ -1,6 +1,9 @@
 package onnx
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // lookUp maps keys to values, and others to a default. Of two values of a key
 // the first counts. A NaN in the input is a key like any where the keys have one.
@@ -171,6 +174,46 @@ func buildCategories(d *decl, texts, numbers string) (op, error) {
 	}), nil
 }
 
+// codes finds the places of integers in a list: by a table where they lie
+// close together, as category codes do. Of a number that is there twice the
+// last place counts.
+type codes struct {
+	first int64
+	table []int32 // place + 1 of first, first+1, …
+	rest  map[int64]int32
+}
+
+func newCodes(list []int64) *codes {
+	c := &codes{}
+	if len(list) == 0 {
+		return c
+	}
+	lo, hi := slices.Min(list), slices.Max(list)
+	if span := uint64(hi) - uint64(lo); span < 4*uint64(len(list))+64 {
+		c.first, c.table = lo, make([]int32, span+1)
+		for i, v := range list {
+			c.table[v-lo] = int32(i + 1)
+		}
+		return c
+	}
+	c.rest = make(map[int64]int32, len(list))
+	for i, v := range list {
+		c.rest[v] = int32(i + 1)
+	}
+	return c
+}
+
+// of returns the place of v, -1 where it is not in the list.
+func (c *codes) of(v int64) int {
+	if c.table == nil {
+		return int(c.rest[v]) - 1
+	}
+	if k := uint64(v) - uint64(c.first); k < uint64(len(c.table)) {
+		return int(c.table[k]) - 1
+	}
+	return -1
+}
+
 // buildOneHotEncoder makes a column for each category.
 func buildOneHotEncoder(d *decl) (op, error) {
 	ints, texts, zeros := d.ints("cats_int64s"), d.strings("cats_strings"), d.int("zeros", 1) != 0
@@ -178,12 +221,9 @@ func buildOneHotEncoder(d *decl) (op, error) {
 		return nil, refuse("it has %d and %d categories", len(ints), len(texts))
 	}
 	n := len(ints) + len(texts)
-	byInt, byText := map[int64]int{}, map[string]int{}
-	for i, v := range ints {
-		byInt[v] = i
-	}
+	numbers, words := newCodes(ints), make(map[string]int, len(texts))
 	for i, v := range texts {
-		byText[v] = i
+		words[v] = i
 	}
 	return always(func(c *call) error {
 		x := c.in[0]
@@ -196,21 +236,34 @@ func buildOneHotEncoder(d *decl) (op, error) {
 			return err
 		}
 		clear(out.f32)
-		for i := range x.len() {
-			var k int
-			var ok bool
-			if texts != nil {
-				k, ok = byText[x.s[i]]
-			} else if x.typ == Int64 {
-				k, ok = byInt[x.i64[i]]
+		known := true
+		set := func(i, k int) {
+			if k < 0 {
+				known = false
 			} else {
-				k, ok = byInt[truncate(x.at(i))]
-			}
-			if ok {
 				out.f32[i*n+k] = 1
-			} else if !zeros && !c.sample {
-				return refuse("a category that it does not know")
 			}
+		}
+		switch {
+		case texts != nil:
+			for i, v := range x.s {
+				k, ok := words[v]
+				if !ok {
+					k = -1
+				}
+				set(i, k)
+			}
+		case x.typ == Int64:
+			for i, v := range x.i64 {
+				set(i, numbers.of(v))
+			}
+		default:
+			for i := range x.len() {
+				set(i, numbers.of(truncate(x.at(i))))
+			}
+		}
+		if !known && !zeros && !c.sample {
+			return refuse("a category that it does not know")
 		}
 		return nil
 	}), nil

@@ -48,17 +48,15 @@ func buildLinearRegressor(d *decl) (op, error) {
 		if err != nil {
 			return err
 		}
-		c.sums = room(c.sums, targets)
+		c.sums = room(c.sums, rows*targets)
+		c.dots(x, rows, cols, weights, targets, c.sums)
 		for r := range rows {
-			for t := range targets {
-				s := dot(x, r, cols, weights[t*cols:])
-				if intercepts != nil {
-					s += float64(intercepts[t])
-				}
-				c.sums[t] = s
+			s := c.sums[r*targets:][:targets]
+			for t, v := range intercepts {
+				s[t] += float64(v)
 			}
-			post.apply(c.sums)
-			for t, v := range c.sums {
+			post.apply(s)
+			for t, v := range s {
 				out.f32[r*targets+t] = float32(v)
 			}
 		}
@@ -102,11 +100,13 @@ func buildLinearClassifier(d *decl) (op, error) {
 				return err
 			}
 		}
-		c.sums = room(c.sums, classes.count())
+		c.sums = room(c.sums, rows*n)
+		c.dots(x, rows, cols, weights, n, c.sums)
+		var two [2]float64
 		for r := range rows {
-			s := c.sums[:n]
-			for k := range s {
-				s[k] = dot(x, r, cols, weights[k*cols:]) + float64(intercepts[k])
+			s := c.sums[r*n:][:n]
+			for k, v := range intercepts {
+				s[k] += float64(v)
 			}
 			if classes.count() == 2 && n == 1 {
 				k := 0
@@ -118,7 +118,8 @@ func buildLinearClassifier(d *decl) (op, error) {
 				classes.set(c, r, best(s))
 			}
 			if n < classes.count() {
-				s = second(c.sums, post, true)
+				two[0] = s[0]
+				s = second(two[:], post, true)
 			} else {
 				post.apply(s)
 			}

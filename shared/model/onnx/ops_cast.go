@@ -19,8 +19,17 @@ func castLike(c *call) error { return cast(c, c.in[1].typ) }
 
 func cast(c *call, to Type) error {
 	x := c.in[0]
-	if x.typ == to {
+	switch {
+	case x.typ == to:
 		return identity(c)
+	case x.typ == Float && to == Int64:
+		return each1(c, func(v float32) int64 { return truncate(float64(v)) })
+	case x.typ == Int64 && to == Float:
+		return each1(c, func(v int64) float32 { return float32(float64(v)) })
+	case x.typ == Float && to == Double:
+		return each1(c, func(v float32) float64 { return float64(v) })
+	case x.typ == Double && to == Float:
+		return each1(c, func(v float64) float32 { return float32(v) })
 	}
 	out, err := c.make(0, to, x.shape...)
 	if err != nil {

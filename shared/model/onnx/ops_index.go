@@ -114,13 +114,7 @@ func buildGather(d *decl) (op, error) {
 			if err != nil {
 				return err
 			}
-			to := 0
-			for o := range outer {
-				for _, i := range at {
-					move(out, to, x, (o*size+i)*inner, inner)
-					to += inner
-				}
-			}
+			pick(out, x, outer, size, inner, at)
 			return nil
 		}
 	}, nil

@@ -204,6 +204,63 @@ func takeOf[T any](x, to []T, from func(int) int) {
 	}
 }
 
+// pick copies, for each of outer blocks of size runs of inner elements, the runs
+// of the given numbers.
+func pick(to, x *tensor, outer, size, inner int, at []int) {
+	switch x.typ {
+	case Float:
+		pickOf(to.f32, x.f32, outer, size, inner, at)
+	case Double:
+		pickOf(to.f64, x.f64, outer, size, inner, at)
+	case Int32:
+		pickOf(to.i32, x.i32, outer, size, inner, at)
+	case Int64:
+		pickOf(to.i64, x.i64, outer, size, inner, at)
+	case Bool:
+		pickOf(to.b, x.b, outer, size, inner, at)
+	case String:
+		pickOf(to.s, x.s, outer, size, inner, at)
+	}
+}
+
+func pickOf[T any](to, x []T, outer, size, inner int, at []int) {
+	for ; outer > 0; outer-- {
+		for k, i := range at {
+			if inner == 1 { // a column of a table, mostly
+				to[k] = x[i]
+			} else {
+				copy(to[k*inner:][:inner], x[i*inner:])
+			}
+		}
+		to, x = to[len(at)*inner:], x[size*inner:]
+	}
+}
+
+// spaced copies count runs of n elements to places that lie stride apart, the
+// first at to.
+func spaced(out *tensor, to, stride int, x *tensor, n, count int) {
+	switch x.typ {
+	case Float:
+		spacedOf(out.f32, to, stride, x.f32, n, count)
+	case Double:
+		spacedOf(out.f64, to, stride, x.f64, n, count)
+	case Int32:
+		spacedOf(out.i32, to, stride, x.i32, n, count)
+	case Int64:
+		spacedOf(out.i64, to, stride, x.i64, n, count)
+	case Bool:
+		spacedOf(out.b, to, stride, x.b, n, count)
+	case String:
+		spacedOf(out.s, to, stride, x.s, n, count)
+	}
+}
+
+func spacedOf[T any](out []T, to, stride int, x []T, n, count int) {
+	for i := range count {
+		copy(out[to+i*stride:][:n], x[i*n:][:n])
+	}
+}
+
 // move copies n elements.
 func move(to *tensor, at int, x *tensor, from, n int) {
 	switch x.typ {
@@ -308,13 +365,11 @@ func buildConcat(d *decl) (op, error) {
 			return err
 		}
 		outer, _, inner := split(out.shape, a)
-		to := 0
-		for o := range outer {
-			for _, x := range c.in {
-				n := x.shape[a] * inner
-				move(out, to, x, o*n, n)
-				to += n
-			}
+		stride, to := c.index[a]*inner, 0
+		for _, x := range c.in {
+			n := x.shape[a] * inner
+			spaced(out, to, stride, x, n, outer)
+			to += n
 		}
 		return nil
 	}), nil

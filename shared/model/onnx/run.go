@@ -28,7 +28,7 @@ type scratch struct {
 	sample bool
 
 	index, first, second, third []int // memory of walks
-	sums                        []float64
+	sums, spare                 []float64
 }
 
 // make gives output k a type and a shape, which may be its own shape slice,
