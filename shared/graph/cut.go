@@ -131,7 +131,7 @@ func (c *cutting) live() {
 // of its run, unless the service gives it out.
 func (c *cutting) frozen(r Ref) bool {
 	mod := c.g.Nodes[r.Node].Mod
-	return mod != nil && mod.Nature == module.Fitted && c.g.Output(r).Kind == service.Transformation && !c.refit[r.Node]
+	return mod != nil && mod.Learns(r.Port) && !c.refit[r.Node]
 }
 
 // source is where an input port's values come from in the deployment.

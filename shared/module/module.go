@@ -22,6 +22,7 @@ package module
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/portico-ml/portico/shared/frame"
 	"github.com/portico-ml/portico/shared/learn"
@@ -45,6 +46,9 @@ type Module struct {
 	Fit func(context.Context, *Call) (state []byte, err error)
 	// Apply binds a learned state to a schema; its op maps one table to one.
 	Apply func(state []byte, in frame.Schema) (*Bound, error)
+	// Learned makes, for a fitted module with a second port for a table, the
+	// table that says what was learned.
+	Learned func(state []byte) (*frame.Frame, error)
 	// Learner makes the learner that the parameters describe; base is the one
 	// that it wraps, where the module has an input for one.
 	Learner func(v Values, base learn.Learner) (learn.Learner, error)
@@ -65,6 +69,9 @@ type Value struct {
 	Frame *frame.Frame // Dataset
 	// Artifact is the encoded form of what is not a Dataset.
 	Artifact []byte
+	// View is a JSON document for people to look at beside the value, such as
+	// the curves of an evaluation; nil where there is none. No module reads it.
+	View []byte
 }
 
 // Table returns a Dataset value.
@@ -205,8 +212,18 @@ func tableValues(frames []*frame.Frame) []Value {
 	return out
 }
 
+// Learns reports whether an output of a fitted module is what it learned, the
+// same whatever is transformed: the transformation, or a table behind the first.
+func (m *Module) Learns(port int) bool {
+	if m.Nature != Fitted {
+		return false
+	}
+	first := slices.IndexFunc(m.Outputs, func(p Port) bool { return p.Kind == service.Dataset })
+	return port != first
+}
+
 // fitAndApply gives the transformation that the module learns, and the input
-// transformed where the module has a port for it.
+// transformed and what was learned where the module has ports for them.
 func (m *Module) fitAndApply(ctx context.Context, c *Call) ([]Value, error) {
 	state, err := m.Fit(ctx, c)
 	if err != nil {
@@ -214,12 +231,20 @@ func (m *Module) fitAndApply(ctx context.Context, c *Call) ([]Value, error) {
 	}
 	out := make([]Value, len(m.Outputs))
 	for i, port := range m.Outputs {
-		if port.Kind == service.Transformation {
+		switch {
+		case port.Kind == service.Transformation:
 			artifact, err := EncodeTransformation(&m.Spec, state)
 			if err != nil {
 				return nil, err
 			}
 			out[i] = Value{Kind: service.Transformation, Artifact: artifact}
+			continue
+		case m.Learns(i):
+			f, err := m.Learned(state)
+			if err != nil {
+				return nil, err
+			}
+			out[i] = Table(f)
 			continue
 		}
 		bound, err := m.Apply(state, c.Inputs[0].Frame.Schema())

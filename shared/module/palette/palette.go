@@ -7,10 +7,12 @@ import (
 
 	"github.com/portico-ml/portico/shared/module"
 	"github.com/portico-ml/portico/shared/module/dataio"
+	"github.com/portico-ml/portico/shared/module/evaluate"
 	"github.com/portico-ml/portico/shared/module/initialize"
 	"github.com/portico-ml/portico/shared/module/manipulation"
 	"github.com/portico-ml/portico/shared/module/score"
 	"github.com/portico-ml/portico/shared/module/statistical"
+	"github.com/portico-ml/portico/shared/module/train"
 	"github.com/portico-ml/portico/shared/module/webservice"
 )
 
@@ -18,10 +20,12 @@ import (
 func New() *module.Palette {
 	return module.NewPalette(slices.Concat(
 		dataio.Modules(),
+		evaluate.Modules(),
 		initialize.Modules(),
 		manipulation.Modules(),
 		score.Modules(),
 		statistical.Modules(),
+		train.Modules(),
 		webservice.Modules(),
 	)...)
 }

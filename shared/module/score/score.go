@@ -16,7 +16,7 @@ const group = "Machine Learning / Score"
 
 // Modules returns the group's modules.
 func Modules() []*module.Module {
-	return []*module.Module{ApplyTransformation(), ScoreModel()}
+	return []*module.Module{ApplyTransformation(), AssignDataToClusters(), ScoreModel()}
 }
 
 // ScoreModel scores a table by a trained model.
@@ -38,7 +38,43 @@ func ScoreModel() *module.Module {
 			}},
 			Doc: "Scores each row by the trained model. A two-class model adds Scored Labels and Scored Probabilities, a multiclass model a probability per class and Scored Labels, a regression Scored Labels.",
 		},
-		Bind: bindScore,
+		Bind: func(b *module.Binding) (*module.Bound, error) {
+			m, err := open(b)
+			if err != nil {
+				return nil, err
+			}
+			return bind(b, m, b.Params.Bool("Append score columns to output"), b.Params.Bool(appendContributions))
+		},
+	}
+}
+
+// AssignDataToClusters scores a table by a clustering model.
+func AssignDataToClusters() *module.Module {
+	const whole = "Check for Append or Uncheck for Result Only"
+	return &module.Module{
+		Spec: module.Spec{
+			Name: "Assign Data to Clusters", Aliases: []string{"Assign to Clusters"}, Group: group, CodeVersion: 1, Nature: module.RowWise,
+			Inputs: []module.Port{
+				{ID: "Trained model", Kind: service.TrainedModel, Doc: "The clustering model to assign by."},
+				{ID: "Dataset", Kind: service.Dataset, Doc: "The rows to assign."},
+			},
+			Outputs: []module.Port{{ID: "Results dataset", Kind: service.Dataset, Doc: "The rows with their clusters."}},
+			Params: []module.Param{{
+				Name: whole, Type: module.Boolean, Default: "true", Schema: true,
+				Doc: "Give the input's columns and the assignments; or the assignments only.",
+			}},
+			Doc: "Assigns each row to the cluster whose center is nearest: column Assignments, counted from 0, and the distance to every center, DistancesToClusterCenter no.0 and so on.",
+		},
+		Bind: func(b *module.Binding) (*module.Bound, error) {
+			m, err := open(b)
+			if err != nil {
+				return nil, err
+			}
+			if m.Kind() != model.Clustering {
+				return nil, module.Errorf(13, "the trained model is a %s model of %q, not a clustering: use Score Model", m.Kind(), m.Header().Learner)
+			}
+			return bind(b, m, b.Params.Bool(whole), false)
+		},
 	}
 }
 
@@ -49,12 +85,19 @@ const (
 	dataPort
 )
 
-func bindScore(b *module.Binding) (*module.Bound, error) {
-	in := b.Inputs[dataPort].Schema
+// open opens the trained model.
+func open(b *module.Binding) (*model.Model, error) {
 	m, err := model.Open(b.Inputs[modelPort].Artifact)
 	if err != nil {
 		return nil, module.Errorf(82, "the trained model cannot be read: %s", fault.Of(err).Msg)
 	}
+	return m, nil
+}
+
+// bind binds m to the table: whole gives its columns too, contributions those
+// of the features.
+func bind(b *module.Binding, m *model.Model, whole, contributions bool) (*module.Bound, error) {
+	in := b.Inputs[dataPort].Schema
 	scorer, err := m.Bind(in)
 	if err != nil {
 		return nil, unfit(err, in)
@@ -63,16 +106,20 @@ func bindScore(b *module.Binding) (*module.Bound, error) {
 	var schema frame.Schema
 	var from []module.Source
 	taken := make(map[string]bool)
-	if b.Params.Bool("Append score columns to output") {
+	if whole {
 		op.pass = len(in)
-		for i := range in {
-			schema = append(schema, in[i])
+		for i, f := range in {
+			if role := roleAfter(m, &f); role != f.Role {
+				f.Role = role
+				op.marked = append(op.marked, i)
+			}
+			schema = append(schema, f)
 			from = append(from, module.Source{Port: dataPort, Col: i})
-			taken[in[i].Name] = true
+			taken[f.Name] = true
 		}
 	}
 	added := scorer.Fields()
-	if b.Params.Bool(appendContributions) {
+	if contributions {
 		if op.explainer, err = scorer.Explainer(b.Inputs[modelPort].Artifact); err != nil {
 			return nil, module.Errorf(82, "%s", fault.Of(err).Msg)
 		}
@@ -98,6 +145,20 @@ func bindScore(b *module.Binding) (*module.Bound, error) {
 	}, nil
 }
 
+// roleAfter is the role of an input column behind the model: the column that the
+// model predicts is the label, and no other, so that an evaluation finds it.
+func roleAfter(m *model.Model, f *frame.Field) frame.Role {
+	label := m.Header().Label
+	switch {
+	case label == nil || label.Column == "":
+	case f.Name == label.Column:
+		return frame.Label
+	case f.Role == frame.Label:
+		return frame.Feature
+	}
+	return f.Role
+}
+
 // unfit makes a module error of a table that the model cannot score: 0001 for
 // a column that is not there, 0017 for one of a type that does not serve.
 func unfit(err error, in frame.Schema) error {
@@ -113,6 +174,7 @@ type scoreOp struct {
 	scorer    *model.Scorer
 	explainer *model.Explainer // nil without contributions
 	pass      int              // input columns passed through, in front of the scores
+	marked    []int            // those whose role changes
 	out       *frame.Layout
 }
 
@@ -126,7 +188,7 @@ func (op *scoreOp) Size() int64 {
 }
 
 func (op *scoreOp) NewState() module.State {
-	st := &scoreState{op: op, state: op.scorer.NewState()}
+	st := &scoreState{op: op, state: op.scorer.NewState(), views: make([]frame.Column, len(op.marked))}
 	for i := op.pass; i < len(op.out.Schema); i++ {
 		st.scores = append(st.scores, op.out.Column(i, 0))
 	}
@@ -141,6 +203,7 @@ type scoreState struct {
 	state   *model.State
 	explain *model.ExplainState
 	scores  []*frame.Column // and contributions
+	views   []frame.Column  // the columns whose role changes, under their new field
 }
 
 func (st *scoreState) Apply(in, out []*frame.Frame) error {
@@ -158,6 +221,11 @@ func (st *scoreState) Apply(in, out []*frame.Frame) error {
 		}
 	}
 	copy(dst.Cols, src.Cols[:st.op.pass])
+	for k, i := range st.op.marked {
+		st.views[k] = *src.Cols[i] // shares the cells, which nobody changes
+		st.views[k].Field = &st.op.out.Schema[i]
+		dst.Cols[i] = &st.views[k]
+	}
 	copy(dst.Cols[st.op.pass:], st.scores)
 	return nil
 }
