@@ -46,6 +46,20 @@ func (c *Column) IsNull(i int) bool {
 	return c.nulls > 0 && c.valid[i>>6]&(1<<(i&63)) == 0
 }
 
+// Missing returns which of the n cells from lo on are missing, bit k for cell
+// lo+k; n is at most 64.
+func (c *Column) Missing(lo, n int) uint64 {
+	if c.nulls == 0 || n == 0 {
+		return 0
+	}
+	word, shift := lo>>6, lo&63
+	missing := ^c.valid[word] >> shift
+	if shift+n > 64 {
+		missing |= ^c.valid[word+1] << (64 - shift)
+	}
+	return missing & (^uint64(0) >> (64 - n))
+}
+
 // Reset empties the column and keeps its memory.
 func (c *Column) Reset() {
 	c.Floats, c.Ints, c.Bools, c.Codes = c.Floats[:0], c.Ints[:0], c.Bools[:0], c.Codes[:0]

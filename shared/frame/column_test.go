@@ -214,3 +214,33 @@ func TestFloat(t *testing.T) {
 		}
 	}
 }
+
+// TestMissing compares blocks of every place and length with the cells.
+func TestMissing(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	c, full := NewColumn(Field{Name: "a", Type: Double, Nullable: true}, 0), NewColumn(Field{Name: "b", Type: Double}, 0)
+	for range 200 {
+		full.AppendFloat(1)
+		if rng.IntN(3) == 0 {
+			c.AppendNull()
+		} else {
+			c.AppendFloat(1)
+		}
+	}
+	for lo := range c.Len() {
+		for n := range min(64, c.Len()-lo) + 1 {
+			var want uint64
+			for k := range n {
+				if c.IsNull(lo + k) {
+					want |= 1 << k
+				}
+			}
+			if got := c.Missing(lo, n); got != want {
+				t.Fatalf("cells %d to %d: %b, want %b", lo, lo+n, got, want)
+			}
+			if got := full.Missing(lo, n); got != 0 {
+				t.Fatalf("cells %d to %d of none missing: %b", lo, lo+n, got)
+			}
+		}
+	}
+}

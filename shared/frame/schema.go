@@ -4,10 +4,10 @@
 // A Frame is a list of Columns of one length; a Column is a typed vector with
 // a validity bitmap. Columns are shared between frames and immutable once
 // built: a module that changes a column makes a new one. Text files (CSV, ARFF,
-// JSONL, SVMLight) are read and
-// written by the codecs in this package, Parquet by package parquet below it;
-// the documents of a call are package wire's, over the same
-// cell parser and printer, so that RRS, BES, previews and downloads agree.
+// JSONL, SVMLight) are read and written by the codecs in this package, Parquet
+// by package parquet below it; the documents of a call are package wire's, over
+// the same cell parser and printer, so that RRS, BES, previews and downloads
+// agree.
 package frame
 
 import (
