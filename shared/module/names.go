@@ -11,3 +11,7 @@ func Unique(name string, taken func(string) bool) string {
 	}
 	return out
 }
+
+// FoldColumn is the column, an integer id, in which Partition and Sample keeps
+// the fold of each row, from 1; cross-validation takes its folds from there.
+const FoldColumn = "Fold Assignments"

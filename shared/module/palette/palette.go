@@ -10,6 +10,7 @@ import (
 	"github.com/portico-ml/portico/shared/module/evaluate"
 	"github.com/portico-ml/portico/shared/module/initialize"
 	"github.com/portico-ml/portico/shared/module/manipulation"
+	"github.com/portico-ml/portico/shared/module/sample"
 	"github.com/portico-ml/portico/shared/module/score"
 	"github.com/portico-ml/portico/shared/module/statistical"
 	"github.com/portico-ml/portico/shared/module/train"
@@ -23,6 +24,7 @@ func New() *module.Palette {
 		evaluate.Modules(),
 		initialize.Modules(),
 		manipulation.Modules(),
+		sample.Modules(),
 		score.Modules(),
 		statistical.Modules(),
 		train.Modules(),
