@@ -3,6 +3,7 @@ package model
 import (
 	"fmt"
 	"math"
+	"math/bits"
 	"strconv"
 	"unsafe"
 
@@ -140,15 +141,11 @@ func (s *Scorer) encode(st *State, in *frame.Frame, lo, n int, x []float64) erro
 		} else {
 			copy(dst, c.Floats[lo:])
 		}
-		if c.Nulls() == 0 {
-			continue
-		}
-		for r := range dst {
-			if c.IsNull(lo + r) {
-				dst[r] = p.missing
-				st.holes |= 1 << r
-				st.Missing++
-			}
+		missing := c.Missing(lo, n)
+		st.holes |= missing
+		st.Missing += bits.OnesCount64(missing)
+		for ; missing != 0; missing &= missing - 1 {
+			dst[bits.TrailingZeros64(missing)] = p.missing
 		}
 	}
 	for i := range s.sources {
