@@ -15,6 +15,7 @@ import (
 	"io"
 
 	"github.com/portico-ml/portico/shared/frame"
+	"github.com/portico-ml/portico/shared/frame/format"
 )
 
 // Source is a place to read.
@@ -32,10 +33,10 @@ type Records struct {
 	// Count is how many rows there are, -1 where the source does not say.
 	Count int64
 
-	// Text is the content of a file of Format (see Formats); NoHeader says
-	// that its first record is data.
+	// Text is the content of a file of Format, decompressed; NoHeader says that
+	// its first record is data.
 	Text     io.Reader
-	Format   string
+	Format   *format.Format
 	NoHeader bool
 
 	// Schema describes the rows, and Next gives the next of them: io.EOF after

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -11,32 +12,55 @@ import (
 
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/frame"
+	"github.com/portico-ml/portico/shared/frame/format"
 )
 
-// Formats are the text formats that a file can have.
-func Formats() []string { return []string{"csv", "tsv"} }
-
-// comma is the separator of a format.
-func comma(format string) byte {
-	if format == "tsv" {
-		return '\t'
+// FileFormat returns the format of a file and how it is compressed: as given,
+// else by the end of its name.
+func FileFormat(given, name string) (*format.Format, format.Compression, error) {
+	f, c := format.OfFile(name)
+	if given != "" {
+		f = format.Lookup(given)
 	}
-	return ','
+	if f == nil {
+		return nil, c, fault.Module(2, "the format of the file is not known: it is one of %s, given or as the extension of its name", strings.Join(format.Names(), ", ")).At("Format")
+	}
+	if c != format.None && !f.Text() {
+		return nil, c, fault.Module(2, "a %s file is not compressed as a whole", f.Name).At("Format")
+	}
+	return f, c, nil
 }
 
-// FileFormat returns the format of a file: as given, else by the extension of
-// its name.
-func FileFormat(given, name string) (string, error) {
-	format := strings.ToLower(given)
-	if format == "" {
-		if i := strings.LastIndexByte(name, '.'); i >= 0 && !strings.Contains(name[i:], "/") {
-			format = strings.ToLower(name[i+1:])
+// Decompress reads what r holds as its format is read.
+func Decompress(r io.ReadCloser, c format.Compression) (io.ReadCloser, error) {
+	if c == format.None {
+		return r, nil
+	}
+	in, err := c.NewReader(r)
+	if err != nil {
+		r.Close()
+		return nil, unparsed(err)
+	}
+	return &decompressed{in, r}, nil
+}
+
+// decompressed closes both ends, and tells a damaged file from a source that
+// failed.
+type decompressed struct{ in, from io.ReadCloser }
+
+func (d *decompressed) Read(p []byte) (int, error) {
+	n, err := d.in.Read(p)
+	if err != nil && err != io.EOF {
+		if _, ours := errors.AsType[*fault.Error](err); !ours {
+			err = fault.Module(49, "the compressed file is damaged or cut off")
 		}
 	}
-	if !slices.Contains(Formats(), format) {
-		return "", fault.Module(2, "the format of the file is %q: it is one of %s, given or as the extension of its name", frame.Clip([]byte(format)), strings.Join(Formats(), ", ")).At("Format")
-	}
-	return format, nil
+	return n, err
+}
+
+func (d *decompressed) Close() error {
+	d.in.Close()
+	return d.from.Close()
 }
 
 // maxHeader bounds a header row.
@@ -45,12 +69,13 @@ const maxHeader = 1 << 20
 // Files reads several files of one format as one: the header row of all but
 // the first, which must be the same, is left out.
 type Files struct {
-	Format   string
+	Format   *format.Format
 	NoHeader bool
 	// Next opens the next file: io.EOF after the last.
 	Next func() (name string, r io.ReadCloser, err error)
 
 	header []byte
+	files  int
 	open   io.ReadCloser
 	r      *bufio.Reader
 	rest   []byte // read ahead
@@ -94,6 +119,9 @@ func (f *Files) begin() error {
 		return err
 	}
 	f.open, f.r = r, bufio.NewReaderSize(r, maxHeader)
+	if f.files++; f.files > 1 && (f.Format.Typed && f.Format.Name != format.SVMLight) {
+		return fault.Module(49, "file %q cannot follow another: several %s files are not read as one", name, f.Format.Name)
+	}
 	head, err := f.r.Peek(maxHeader)
 	if err != nil && err != io.EOF {
 		return err
@@ -104,15 +132,23 @@ func (f *Files) begin() error {
 	if f.last != 0 && f.last != '\n' {
 		f.rest = []byte("\n") // the file before ended without
 	}
-	if f.NoHeader {
+	var comma byte
+	switch {
+	case f.NoHeader:
+		return nil
+	case f.Format.Name == format.CSV:
+		comma = ','
+	case f.Format.Name == format.TSV:
+		comma = '\t'
+	default:
 		return nil
 	}
-	scan := frame.NewCSVScanner(comma(f.Format), frame.CSVState{})
-	n, _ := scan.Advance(head, 0)
-	if scan.State.Records == 0 { // no line end: all of it is the header
-		n = len(head)
+	scan, n := frame.NewCSVScanner(comma, frame.CSVState{}), 0
+	for n < len(head) && scan.State.Records == 0 { // blank lines come before it
+		k, _ := scan.Advance(head[n:], int64(n)+1)
+		n += k
 	}
-	header := bytes.TrimRight(bytes.TrimPrefix(head[:n], []byte("\ufeff")), "\r\n")
+	header := bytes.Trim(bytes.TrimPrefix(head[:n], []byte("\ufeff")), "\r\n")
 	if f.header == nil {
 		f.header = bytes.Clone(header)
 		return nil
@@ -260,13 +296,13 @@ func textTable(r *Records, pinned frame.Schema, limit int64) (*frame.Frame, erro
 	return Parse(text, r.Format, r.NoHeader, pinned)
 }
 
-// Parse reads a whole file. Where pinned is nil, the types are inferred over
-// all rows.
-func Parse(text []byte, format string, noHeader bool, pinned frame.Schema) (*frame.Frame, error) {
-	opt := frame.CSV{NoHeader: noHeader, Comma: comma(format)}
+// Parse reads a whole file. Where pinned is nil, the types are the file's own,
+// or are inferred over all rows.
+func Parse(text []byte, f *format.Format, noHeader bool, pinned frame.Schema) (*frame.Frame, error) {
+	opt := format.Options{NoHeader: noHeader}
 	if pinned == nil {
 		var err error
-		if pinned, err = (frame.Inference{CSV: opt}).Infer(text); err != nil {
+		if pinned, err = f.Infer(text, opt); err != nil {
 			return nil, unparsed(err)
 		}
 	}
@@ -274,11 +310,11 @@ func Parse(text []byte, format string, noHeader bool, pinned frame.Schema) (*fra
 	if err != nil {
 		return nil, fault.Module(17, "%v", err)
 	}
-	f, err := opt.Read(text, l)
+	table, err := f.Read(text, l, opt)
 	if err != nil {
 		return nil, unparsed(err)
 	}
-	return f, nil
+	return table, nil
 }
 
 // unparsed is module error 0049: a file that cannot be parsed.

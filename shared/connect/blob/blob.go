@@ -88,6 +88,8 @@ type Blob struct {
 	sizes  sizes
 	remote *blockblob.Client
 	cred   *azblob.SharedKeyCredential
+	// options are those of every client that reaches the blob's service.
+	options azcore.ClientOptions
 
 	own storage.Blobs // instead of remote
 	key string
@@ -123,11 +125,12 @@ func (c *Connector) Open(ctx context.Context, r Reference, write bool) (*Blob, e
 	if a.sas == "" && slices.Contains(c.conf.Accounts, strings.ToLower(u.Hostname())) {
 		return nil, invalid("InvalidBlob", "host %s is this service's own storage: name its blobs by a signed link", u.Hostname())
 	}
-	opts := &blockblob.ClientOptions{ClientOptions: azcore.ClientOptions{
+	b.options = azcore.ClientOptions{
 		Transport: transport{c.client},
 		Retry:     policy.RetryOptions{MaxRetries: 2, TryTimeout: 2 * time.Minute, RetryDelay: 500 * time.Millisecond, MaxRetryDelay: 5 * time.Second},
 		Telemetry: policy.TelemetryOptions{Disabled: true},
-	}}
+	}
+	opts := &blockblob.ClientOptions{ClientOptions: b.options}
 	if a.sas != "" {
 		b.remote, err = blockblob.NewClientWithNoCredential(full, opts)
 	} else if b.cred, err = azblob.NewSharedKeyCredential(a.account, a.key); err == nil {

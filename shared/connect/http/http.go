@@ -18,6 +18,7 @@ import (
 
 	"github.com/portico-ml/portico/shared/connect"
 	"github.com/portico-ml/portico/shared/fault"
+	"github.com/portico-ml/portico/shared/frame/format"
 )
 
 // Config is what a Connector works with. The zero value of a limit means the
@@ -55,11 +56,9 @@ func (c *Connector) Source(p connect.Place) (connect.Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	format, err := connect.FileFormat(p.FileFormat, u.Path)
-	if err != nil {
-		return nil, err
-	}
-	return &source{c, u, format, p.NoHeader}, nil
+	s := &source{Connector: c, url: u, noHeader: p.NoHeader}
+	s.format, s.compression, err = connect.FileFormat(p.FileFormat, u.Path)
+	return s, err
 }
 
 // address is a URL that can be read. What is wrong is said without the URL,
@@ -86,9 +85,10 @@ func address(text string) (*url.URL, error) {
 
 type source struct {
 	*Connector
-	url      *url.URL
-	format   string
-	noHeader bool
+	url         *url.URL
+	format      *format.Format
+	compression format.Compression
+	noHeader    bool
 }
 
 // Open asks for the file.
@@ -97,8 +97,12 @@ func (s *source) Open(ctx context.Context) (*connect.Records, error) {
 	if err != nil {
 		return nil, err
 	}
+	text, err := connect.Decompress(body, s.compression)
+	if err != nil {
+		return nil, err
+	}
 	return &connect.Records{
-		Version: head.Get("ETag"), Count: -1, Text: body, Format: s.format, NoHeader: s.noHeader, Release: body.Close,
+		Version: head.Get("ETag"), Count: -1, Text: text, Format: s.format, NoHeader: s.noHeader, Release: text.Close,
 	}, nil
 }
 

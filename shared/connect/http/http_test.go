@@ -1,6 +1,8 @@
 package http
 
 import (
+	"bytes"
+	"compress/gzip"
 	"fmt"
 	"io"
 	"net/http"
@@ -39,6 +41,14 @@ func faults(t *testing.T) *httptest.Server {
 	mux.HandleFunc("/bare.csv", text("text/plain", "1,x\n"))
 	mux.HandleFunc("/page.csv", text("text/html; charset=utf-8", "<html>please log in</html>"))
 	mux.HandleFunc("/ragged.csv", text("text/csv", "a,b\n1\n"))
+	var zipped bytes.Buffer
+	z := gzip.NewWriter(&zipped)
+	io.WriteString(z, "a,b\n1,x\n")
+	z.Close()
+	mux.HandleFunc("/good.csv.gz", text("application/gzip", zipped.String()))
+	mux.HandleFunc("/torn.csv.gz", text("application/gzip", zipped.String()[:zipped.Len()-12]))
+	mux.HandleFunc("/plain.csv.gz", text("application/gzip", "a,b\n1,x\n"))
+	mux.HandleFunc("/good.arff", text("text/plain", "@relation r\n@attribute a numeric\n@attribute b {x,y}\n@data\n1,y\n"))
 	mux.HandleFunc("/redirect.csv", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "http://169.254.169.254/latest/meta-data/", http.StatusFound)
 	})
@@ -90,6 +100,10 @@ func TestSource(t *testing.T) {
 	}{
 		"csv":                {place: connect.Place{URL: s.URL + "/good.csv"}, want: "a,b\n1,x\n2,\n"},
 		"tsv":                {place: connect.Place{URL: s.URL + "/good.tsv"}, want: "a,b\n1,\"x, y\"\n"},
+		"arff":               {place: connect.Place{URL: s.URL + "/good.arff"}, want: "a,b\n1,y\n"},
+		"gzip":               {place: connect.Place{URL: s.URL + "/good.csv.gz"}, want: "a,b\n1,x\n"},
+		"gzip, torn":         {place: connect.Place{URL: s.URL + "/torn.csv.gz"}, code: "Error0049", kind: fault.LibraryExecution},
+		"no gzip":            {place: connect.Place{URL: s.URL + "/plain.csv.gz"}, code: "Error0049", kind: fault.LibraryExecution},
 		"a format given":     {place: connect.Place{URL: s.URL + "/good.csv?x=1", FileFormat: "CSV"}, want: "a,b\n1,x\n2,\n"},
 		"no header":          {place: connect.Place{URL: s.URL + "/bare.csv", NoHeader: true}, want: "Col1,Col2\n1,x\n"},
 		"redirect":           {place: connect.Place{URL: s.URL + "/redirect.csv"}, code: "Error0078", kind: fault.LibraryExecution},

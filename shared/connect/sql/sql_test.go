@@ -17,6 +17,7 @@ import (
 	"github.com/portico-ml/portico/shared/connect/dbtest"
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/frame"
+	"github.com/portico-ml/portico/shared/frame/format"
 )
 
 var direct net.Dialer
@@ -66,7 +67,7 @@ func do(t *testing.T, p connect.Place, statements ...string) {
 
 func table(t *testing.T, csv string, s frame.Schema) *frame.Frame {
 	t.Helper()
-	f, err := connect.Parse([]byte(csv), "csv", false, s)
+	f, err := connect.Parse([]byte(csv), format.Lookup("csv"), false, s)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/portico-ml/portico/shared/connect"
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/frame"
+	"github.com/portico-ml/portico/shared/frame/format"
 	"github.com/portico-ml/portico/shared/storage/azuritetest"
 )
 
@@ -24,7 +25,7 @@ func connector() *Connector { return New(Config{Transport: http.DefaultTransport
 
 func write(t *testing.T, p connect.Place, csv string, s frame.Schema, delivery string) error {
 	t.Helper()
-	f, err := connect.Parse([]byte(csv), "csv", false, s)
+	f, err := connect.Parse([]byte(csv), format.Lookup("csv"), false, s)
 	if err != nil {
 		t.Fatal(err)
 	}
