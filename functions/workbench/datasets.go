@@ -2,12 +2,12 @@ package workbench
 
 import (
 	"net/http"
-	"path"
 	"strings"
 
 	"github.com/portico-ml/portico/shared/catalog"
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/frame"
+	"github.com/portico-ml/portico/shared/frame/format"
 	"github.com/portico-ml/portico/shared/host/web"
 )
 
@@ -48,7 +48,7 @@ func (f *Function) datasetRows(w http.ResponseWriter, c call) error {
 // datasetOptions say how a dataset's file is read.
 type datasetOptions struct {
 	Name        string                      `json:"name"`
-	Format      string                      `json:"format"` // csv or tsv; empty = by type and name
+	Format      string                      `json:"format"` // one of package format's; empty = by type and name
 	Header      *bool                       `json:"header"` // false: the file has no header row
 	Missing     []string                    `json:"missing"`
 	Categorical bool                        `json:"categorical"`
@@ -73,7 +73,7 @@ func (f *Function) saveDataset(w http.ResponseWriter, c call) error {
 		Missing: o.Missing, Categorical: o.Categorical, Columns: o.Columns,
 	}
 	if n.Format == "" {
-		n.Format = format(c.mediaType(), hint, name)
+		n.Format = guessFormat(c.mediaType(), hint, name)
 	}
 	v, err := f.catalog.SaveDataset(c.Context(), c.ws, n, c.id)
 	if err != nil {
@@ -145,15 +145,57 @@ func inOptions(err error) error {
 	return &e
 }
 
-// format guesses a file's format by its media type and then by its name.
-func format(mediaType string, names ...string) string {
-	if mediaType == "text/tab-separated-values" {
-		return catalog.TSV
-	}
-	for _, n := range names {
-		if strings.EqualFold(path.Ext(n), ".tsv") {
-			return catalog.TSV
+// guessFormat guesses a file's format by its media type and then by its name.
+func guessFormat(mediaType string, names ...string) string {
+	for _, f := range format.All() {
+		if base, _, _ := strings.Cut(f.MediaType, ";"); base == mediaType && mediaType != "text/plain" && mediaType != "text/csv" {
+			return f.Name
 		}
 	}
-	return catalog.CSV
+	for _, n := range names {
+		if f, _ := format.OfFile(n); f != nil {
+			return f.Name
+		}
+	}
+	return format.CSV
+}
+
+// datasetFile: a version as a file. Without a format it is the one that was
+// uploaded; with one, and a compression for text, the table is written as that.
+func (k kindOf) datasetFile(w http.ResponseWriter, c call) error {
+	name := c.URL.Query().Get("format")
+	if name == "" {
+		return k.original(w, c)
+	}
+	ft := format.Lookup(name)
+	if ft == nil {
+		return fault.New(fault.BadArgument, "InvalidQueryParameter", "format=%.40s: one of %s is needed", name, strings.Join(format.Names(), ", ")).At("format")
+	}
+	compression, err := format.ParseCompression(c.URL.Query().Get("compression"))
+	if err != nil {
+		return err
+	}
+	if compression != format.None && !ft.Text() {
+		return fault.New(fault.BadArgument, "InvalidQueryParameter", "format %s is compressed in itself", ft.Name).At("compression")
+	}
+	v, err := k.here(c)
+	if err != nil {
+		return err
+	}
+	table, err := k.catalog.Table(c.Context(), c.ws, v.Name, v.Number)
+	if err != nil {
+		return err
+	}
+	body, err := ft.Append(nil, table)
+	if err != nil {
+		return err
+	}
+	file, contentType := v.Name+"."+ft.Extensions[0], ft.MediaType
+	if compression != format.None {
+		if body, err = compression.Compress(nil, body); err != nil {
+			return err
+		}
+		file, contentType = file+"."+compression.Extension(), "application/"+string(compression)
+	}
+	return attachment(w, file, contentType, body)
 }

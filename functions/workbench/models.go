@@ -6,6 +6,7 @@ import (
 
 	"github.com/portico-ml/portico/shared/catalog"
 	"github.com/portico-ml/portico/shared/fault"
+	"github.com/portico-ml/portico/shared/frame/format"
 	"github.com/portico-ml/portico/shared/host/web"
 	"github.com/portico-ml/portico/shared/model"
 	"github.com/portico-ml/portico/shared/model/importer"
@@ -122,11 +123,13 @@ func (k kindOf) original(w http.ResponseWriter, c call) error {
 		return err
 	}
 	name, contentType := v.Name, "application/octet-stream"
-	switch v.Format {
-	case catalog.CSV:
-		contentType = "text/csv; charset=utf-8"
-	case catalog.TSV:
-		contentType = "text/tab-separated-values; charset=utf-8"
+	if k.kind == service.Dataset {
+		switch ft, compression := format.OfFile("." + v.Format); {
+		case compression != format.None:
+			contentType = "application/" + string(compression)
+		case ft != nil:
+			contentType = ft.MediaType
+		}
 	}
 	return attachment(w, name, contentType, body)
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/portico-ml/portico/shared/fault"
+	"github.com/portico-ml/portico/shared/frame"
+	"github.com/portico-ml/portico/shared/frame/format"
 	"github.com/portico-ml/portico/shared/host/web"
 	"github.com/portico-ml/portico/shared/service"
 	"github.com/portico-ml/portico/shared/storage"
@@ -138,7 +140,14 @@ func (f *Function) sourceBytes(c call, s *source) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		return f.catalog.Artifact(c.Context(), c.ws, v.Original)
+		if v.Format == format.CSV || v.Format == format.TSV {
+			return f.catalog.Artifact(c.Context(), c.ws, v.Original)
+		}
+		table, err := f.catalog.Table(c.Context(), c.ws, v.Name, v.Number)
+		if err != nil {
+			return nil, err
+		}
+		return frame.AppendCSV(nil, table, ','), nil // what asks for a file reads separated values
 	}
 	return []byte(s.Text), nil
 }

@@ -72,7 +72,7 @@ func (f *Function) Register(rt *web.Router) {
 	read("/datasets/{name}", datasets.versions)
 	read("/datasets/{name}/versions/{version}", f.getDataset)
 	read("/datasets/{name}/versions/{version}/rows", f.datasetRows)
-	read("/datasets/{name}/versions/{version}/file", datasets.original)
+	read("/datasets/{name}/versions/{version}/file", datasets.datasetFile)
 
 	write := func(method, pattern string, h handler) {
 		rt.HandleWithin(fileTimeout, method+" "+ws+pattern, f.as(auth.Author, h))

@@ -4,29 +4,28 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
+	"strings"
 
 	"github.com/portico-ml/portico/shared/auth"
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/frame"
+	"github.com/portico-ml/portico/shared/frame/format"
 	"github.com/portico-ml/portico/shared/service"
 )
 
-// MaxDatasetBytes bounds the file of a dataset.
+// MaxDatasetBytes bounds the file of a dataset, also when it is decompressed.
 const MaxDatasetBytes = 256 << 20
-
-// Formats of a dataset's file.
-const (
-	CSV = "csv"
-	TSV = "tsv"
-)
 
 // NewDataset is a dataset to save.
 type NewDataset struct {
-	Name     string
-	Content  []byte
-	Format   string // CSV or TSV
-	NoHeader bool   // the file has no header row: columns are called Col1, Col2, …
+	Name    string
+	Content []byte
+	// Format is the name of one of package format's. Files of text formats may
+	// be compressed by gzip or Zstandard, which their first bytes tell.
+	Format   string
+	NoHeader bool // csv, tsv: there is no header row; columns are called Col1, Col2, …
 	// Missing are texts that read as missing, besides the empty cell.
 	Missing []string
 	// Categorical makes every String column of at most maxLevels different
@@ -59,23 +58,42 @@ const (
 // digest covers both the bytes and their meaning, so the digest of a version
 // names a table.
 type document struct {
-	Format   string       `json:"format"`
-	NoHeader bool         `json:"noHeader,omitempty"`
-	Content  string       `json:"content"` // digest of the file
-	Schema   frame.Schema `json:"schema"`
+	Format      string             `json:"format"`
+	Compression format.Compression `json:"compression,omitempty"`
+	NoHeader    bool               `json:"noHeader,omitempty"`
+	Content     string             `json:"content"` // digest of the file
+	Schema      frame.Schema       `json:"schema"`
 }
 
-func (d *document) csv() frame.CSV {
-	c := frame.CSV{NoHeader: d.NoHeader}
-	if d.Format == TSV {
-		c.Comma = '\t'
+func (d *document) options() format.Options { return format.Options{NoHeader: d.NoHeader} }
+
+// describe says what the file of a new dataset is.
+func (n *NewDataset) describe() (*document, *format.Format, error) {
+	ft := format.Lookup(n.Format)
+	if ft == nil {
+		return nil, nil, fault.New(fault.BadArgument, "DataTypeNotSupported", "format %.40q of a dataset: one of %s", n.Format, strings.Join(format.Names(), ", ")).At("format")
 	}
-	return c
+	if n.NoHeader && ft.Name != format.CSV && ft.Name != format.TSV {
+		return nil, nil, fault.New(fault.BadArgument, "BadParameterValue", "a file of format %s has no header row that could be missing", ft.Name).At("header")
+	}
+	d := &document{Format: ft.Name, NoHeader: n.NoHeader}
+	if ft.Text() {
+		d.Compression = format.Sniff(n.Content)
+	}
+	return d, ft, nil
+}
+
+// name is what a version's record calls the format: csv, csv.gz.
+func (d *document) name() string {
+	if ext := d.Compression.Extension(); ext != "" {
+		return d.Format + "." + ext
+	}
+	return d.Format
 }
 
 // SaveDataset saves a version of a dataset. Types are inferred over all rows,
-// once, here; a cell that does not fit an override is an error with its line
-// and column.
+// once, here, or are those that the file declares; a cell that does not fit an
+// override is an error with its place.
 func (c *Catalog) SaveDataset(ctx context.Context, ws string, n NewDataset, by auth.Identity) (*Version, error) {
 	if err := CheckName("dataset", n.Name); err != nil {
 		return nil, err
@@ -83,11 +101,15 @@ func (c *Catalog) SaveDataset(ctx context.Context, ws string, n NewDataset, by a
 	if len(n.Content) > MaxDatasetBytes {
 		return nil, fault.New(fault.TooLarge, "", "the dataset's file has %d bytes: at most %d are allowed", len(n.Content), MaxDatasetBytes)
 	}
-	if n.Format != CSV && n.Format != TSV {
-		return nil, fault.New(fault.BadArgument, "DataTypeNotSupported", "format %.40q of a dataset: one of csv, tsv", n.Format).At("format")
+	d, ft, err := n.describe()
+	if err != nil {
+		return nil, err
 	}
-	d := document{Format: n.Format, NoHeader: n.NoHeader}
-	schema, err := frame.Inference{CSV: d.csv(), Missing: n.Missing}.Infer(n.Content)
+	content, err := d.Compression.Decompress(n.Content, MaxDatasetBytes)
+	if err != nil {
+		return nil, err
+	}
+	schema, err := ft.Infer(content, format.Options{NoHeader: n.NoHeader, Missing: n.Missing})
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +117,11 @@ func (c *Catalog) SaveDataset(ctx context.Context, ws string, n NewDataset, by a
 	if err != nil {
 		return nil, err
 	}
-	f, err := read(&d, slices.Clone(schema), n.Content) // a clone: schema changes below
+	layout, err := frame.NewLayout(slices.Clone(schema)) // a clone: schema changes below
+	if err != nil {
+		return nil, fault.New(fault.BadArgument, "BadParameterValue", "the dataset's schema: %v", err).At("columns")
+	}
+	f, err := ft.Read(content, layout, d.options())
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +157,7 @@ func (c *Catalog) SaveDataset(ctx context.Context, ws string, n NewDataset, by a
 	if err != nil {
 		return nil, fmt.Errorf("encode a dataset's document: %w", err)
 	}
-	v := Version{Kind: service.Dataset, Name: n.Name, Original: d.Content, Format: n.Format, Bytes: int64(len(n.Content)), Rows: int64(f.Rows()), Cols: int64(len(f.Cols))}
+	v := Version{Kind: service.Dataset, Name: n.Name, Original: d.Content, Format: d.name(), Bytes: int64(len(n.Content)), Rows: int64(f.Rows()), Cols: int64(len(f.Cols))}
 	if v.Digest, err = c.artifacts.Put(ctx, ws, body); err != nil {
 		return nil, err
 	}
@@ -144,7 +170,7 @@ func override(schema frame.Schema, n *NewDataset) (map[string]int, error) {
 	categorical := map[string]int{}
 	if n.Categorical {
 		for i := range schema {
-			if schema[i].Type == frame.String {
+			if schema[i].Type == frame.String && schema[i].Levels == nil {
 				categorical[schema[i].Name] = maxLevels
 			}
 		}
@@ -163,6 +189,9 @@ func override(schema frame.Schema, n *NewDataset) (map[string]int, error) {
 		f := &schema[i]
 		if o.Type != nil {
 			f.Type = *o.Type
+		}
+		if f.Type != frame.String || o.Categorical != nil && !*o.Categorical {
+			f.Levels = nil // those that the file declares
 		}
 		if o.Role != nil {
 			if !slices.Contains([]frame.Role{frame.Feature, frame.Label, frame.Weight, frame.Score, frame.ID}, *o.Role) {
@@ -186,8 +215,9 @@ func override(schema frame.Schema, n *NewDataset) (map[string]int, error) {
 		case o.Levels != nil:
 			f.Levels = slices.Clone(o.Levels)
 			delete(categorical, name)
-		case pinned:
+		case pinned && f.Levels == nil:
 			categorical[name] = maxAskedLevels
+		case pinned:
 		case o.Categorical != nil || f.Type != frame.String:
 			delete(categorical, name)
 		}
@@ -217,14 +247,6 @@ func levelsOf(col *frame.Column, limit int) ([]string, bool) {
 	}
 	slices.Sort(levels)
 	return levels, true
-}
-
-func read(d *document, schema frame.Schema, content []byte) (*frame.Frame, error) {
-	layout, err := frame.NewLayout(schema)
-	if err != nil {
-		return nil, fault.New(fault.BadArgument, "BadParameterValue", "the dataset's schema: %v", err).At("columns")
-	}
-	return d.csv().Read(content, layout)
 }
 
 // Dataset is a version of a dataset with its schema.
@@ -265,7 +287,7 @@ func (c *Catalog) Table(ctx context.Context, ws, name string, number int) (*fram
 	if err != nil {
 		return nil, err
 	}
-	return d.parse(content)
+	return d.parse(content, math.MaxInt)
 }
 
 // Head reads the first rows of a dataset, at most limit, without parsing the
@@ -275,20 +297,11 @@ func (c *Catalog) Head(ctx context.Context, ws, name string, number, limit int) 
 	if err != nil {
 		return nil, nil, err
 	}
-	const step = 64 << 10
-	for scan := frame.NewCSVScanner(d.csv().Comma, frame.CSVState{}); scan.State.Offset < int64(len(content)); {
-		at := scan.State.Offset
-		_, cut := scan.Advance(content[at:], at+step)
-		if cut && scan.State.Records > int64(limit) { // the header counts as one
-			content = content[:scan.State.Offset]
-			break
-		}
-	}
-	f, err := d.parse(content)
+	f, err := d.parse(content, limit)
 	if err != nil {
 		return nil, nil, err
 	}
-	return &Dataset{*v, d.Schema}, f.Slice(0, min(limit, f.Rows())), nil
+	return &Dataset{*v, d.Schema}, f, nil
 }
 
 func (c *Catalog) content(ctx context.Context, ws, name string, number int) (*Version, *document, []byte, error) {
@@ -304,11 +317,30 @@ func (c *Catalog) content(ctx context.Context, ws, name string, number int) (*Ve
 	return v, d, content, err
 }
 
-func (d *document) parse(content []byte) (*frame.Frame, error) {
-	f, err := read(d, d.Schema, content)
+// parse reads the first rows of the file, at most limit.
+func (d *document) parse(content []byte, limit int) (*frame.Frame, error) {
+	f, err := d.read(content, limit)
 	if err != nil {
 		// It read when it was saved.
 		return nil, fault.New(fault.Internal, "", "dataset file %s no longer reads", d.Content).Because(err)
 	}
 	return f, nil
+}
+
+func (d *document) read(content []byte, limit int) (*frame.Frame, error) {
+	ft := format.Lookup(d.Format)
+	if ft == nil {
+		return nil, fmt.Errorf("unknown format %q", d.Format)
+	}
+	layout, err := frame.NewLayout(d.Schema)
+	if err != nil {
+		return nil, err
+	}
+	if content, err = d.Compression.Decompress(content, MaxDatasetBytes); err != nil {
+		return nil, err
+	}
+	if limit < math.MaxInt {
+		return ft.Head(content, layout, d.options(), limit)
+	}
+	return ft.Read(content, layout, d.options())
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/portico-ml/portico/shared/catalog"
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/frame"
+	"github.com/portico-ml/portico/shared/frame/format"
 )
 
 const customers = "customer_id,state,minutes,calls,churn,note\n" +
@@ -24,7 +25,7 @@ func TestDataset(t *testing.T) {
 	c, ws := testCatalog(t)
 	ctx := t.Context()
 	n := catalog.NewDataset{
-		Name: "customers", Content: []byte(customers), Format: catalog.CSV,
+		Name: "customers", Content: []byte(customers), Format: format.CSV,
 		Columns: map[string]catalog.Override{
 			"customer_id": {Role: ptr(frame.ID)},
 			"state":       {Categorical: ptr(true)},
@@ -85,7 +86,7 @@ func TestDatasetOptions(t *testing.T) {
 	save := func(n catalog.NewDataset) (frame.Schema, error) {
 		n.Name = "d"
 		if n.Format == "" {
-			n.Format = catalog.CSV
+			n.Format = format.CSV
 		}
 		if _, err := c.SaveDataset(t.Context(), ws, n, ada); err != nil {
 			return nil, err
@@ -105,7 +106,7 @@ func TestDatasetOptions(t *testing.T) {
 		n    catalog.NewDataset
 		want frame.Schema
 	}{
-		{"tsv", catalog.NewDataset{Content: []byte("a\tb\n1\tx,y\n"), Format: catalog.TSV}, frame.Schema{{Name: "a", Type: frame.Int32}, {Name: "b"}}},
+		{"tsv", catalog.NewDataset{Content: []byte("a\tb\n1\tx,y\n"), Format: format.TSV}, frame.Schema{{Name: "a", Type: frame.Int32}, {Name: "b"}}},
 		{"no header", catalog.NewDataset{Content: []byte("1,x\n2,y\n"), NoHeader: true}, frame.Schema{{Name: "Col1", Type: frame.Int32}, {Name: "Col2"}}},
 		{"missing texts", catalog.NewDataset{Content: []byte("a\n1\nNA\n"), Missing: []string{"NA"}}, frame.Schema{{Name: "a", Type: frame.Int32, Nullable: true, Missing: []string{"NA"}}}},
 		{"no rows", catalog.NewDataset{Content: []byte("a,b\n")}, frame.Schema{{Name: "a"}, {Name: "b"}}},
@@ -155,7 +156,7 @@ func TestDatasetRefusals(t *testing.T) {
 		kind    fault.Kind
 		text    string
 	}{
-		{"parquet", body, "parquet", nil, fault.BadArgument, "one of csv, tsv"},
+		{"xml", body, "xml", nil, fault.BadArgument, "one of csv, tsv, arff"},
 		{"ragged", "a,b\n1,x\n2\n", "", nil, fault.BadUserArgument, "record 2 (line 3)"},
 		{"open quote", "a,b\n1,\"x\n", "", nil, fault.BadUserArgument, "record 1 (line 2)"},
 		{"column twice", "a,a\n1,2\n", "", nil, fault.BadUserArgument, `"a" twice`},
@@ -171,7 +172,7 @@ func TestDatasetRefusals(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if tt.format == "" {
-				tt.format = catalog.CSV
+				tt.format = format.CSV
 			}
 			_, err := c.SaveDataset(t.Context(), ws, catalog.NewDataset{Name: "d", Content: []byte(tt.content), Format: tt.format, Columns: tt.columns}, ada)
 			e := fault.Of(err)
@@ -191,7 +192,7 @@ func TestHead(t *testing.T) {
 	for i := range 50_000 {
 		fmt.Fprintf(&b, "%d,\"line\none of %d\"\n", i, i)
 	}
-	_, err := c.SaveDataset(t.Context(), ws, catalog.NewDataset{Name: "d", Content: []byte(b.String()), Format: catalog.CSV}, ada)
+	_, err := c.SaveDataset(t.Context(), ws, catalog.NewDataset{Name: "d", Content: []byte(b.String()), Format: format.CSV}, ada)
 	ok(t, err)
 	for _, limit := range []int{0, 1, 100, 7000, 49_999, 50_000, 60_000} {
 		d, f, err := c.Head(t.Context(), ws, "d", 0, limit)
@@ -206,4 +207,67 @@ func TestHead(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestDatasetFormats saves files that say their own types, compressed or not.
+func TestDatasetFormats(t *testing.T) {
+	c, ws := testCatalog(t)
+	ctx := t.Context()
+	arff := "@relation r\n@attribute n integer\n@attribute s {b,a}\n@attribute d date\n@data\n1,a,?\n?,b,2001-04-03T12:12:12\n3,b,?\n"
+	plain, err := frame.NewLayout(frame.Schema{{Name: "n", Type: frame.Int64, Nullable: true}, {Name: "s", Levels: []string{"b", "a"}}, {Name: "d", Type: frame.DateTime, Nullable: true}})
+	ok(t, err)
+	f, err := frame.ARFF{}.Read([]byte(arff), plain)
+	ok(t, err)
+	parquet, err := format.Lookup(format.Parquet).Append(nil, f)
+	ok(t, err)
+	gz, err := format.Gzip.Compress(nil, []byte(arff))
+	ok(t, err)
+	const rows = "n,s,d\n1,a,\n,b,2001-04-03T12:12:12\n3,b,\n"
+	zst, err := format.Zstd.Compress(nil, []byte(rows))
+	ok(t, err)
+	for _, tt := range []struct {
+		name, format, saved string
+		content             []byte
+		schema              frame.Schema // as declared, without overrides
+	}{
+		{"arff", "arff", "arff", []byte(arff), plain.Schema},
+		{"arff.gz", "arff", "arff.gz", gz, plain.Schema},
+		{"parquet", "Parquet", "parquet", parquet, plain.Schema},
+		{"csv.zst", "csv", "csv.zst", zst, frame.Schema{{Name: "n", Type: frame.Int32, Nullable: true}, {Name: "s"}, {Name: "d", Type: frame.DateTime, Nullable: true}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			v, err := c.SaveDataset(ctx, ws, catalog.NewDataset{Name: tt.name, Content: tt.content, Format: tt.format}, ada)
+			ok(t, err)
+			d, err := c.Dataset(ctx, ws, tt.name, 0)
+			ok(t, err)
+			if diff := cmp.Diff(tt.schema, d.Schema); diff != "" || v.Format != tt.saved || v.Rows != 3 {
+				t.Errorf("%+v %s", v, diff)
+			}
+			f, err := c.Table(ctx, ws, tt.name, 0)
+			ok(t, err)
+			if got := string(frame.AppendCSV(nil, f, ',')); got != rows {
+				t.Errorf("reads as\n%s", got)
+			}
+			_, h, err := c.Head(ctx, ws, tt.name, 0, 2)
+			ok(t, err)
+			if h.Rows() != 2 {
+				t.Errorf("head of %d rows", h.Rows())
+			}
+			// The types of the file may be overridden.
+			_, err = c.SaveDataset(ctx, ws, catalog.NewDataset{Name: tt.name, Content: tt.content, Format: tt.format, Columns: map[string]catalog.Override{
+				"n": {Type: ptr(frame.String), Categorical: ptr(true)}, "s": {Categorical: ptr(false), Role: ptr(frame.Label)}, "d": {Type: ptr(frame.String)},
+			}}, ada)
+			ok(t, err)
+			d, err = c.Dataset(ctx, ws, tt.name, 0)
+			ok(t, err)
+			want := frame.Schema{{Name: "n", Levels: []string{"1", "3"}, Nullable: true}, {Name: "s", Role: frame.Label}, {Name: "d", Nullable: true}}
+			if diff := cmp.Diff(want, d.Schema); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+	_, err = c.SaveDataset(ctx, ws, catalog.NewDataset{Name: "x", Content: []byte(arff), Format: "arff", NoHeader: true}, ada)
+	want(t, err, fault.BadArgument, "BadParameterValue", "no header row")
+	_, err = c.SaveDataset(ctx, ws, catalog.NewDataset{Name: "x", Content: gz[:len(gz)-4], Format: "arff"}, ada)
+	want(t, err, fault.BadUserArgument, "InputParseError", "cut off")
 }

@@ -12,7 +12,7 @@ import (
 func AppendARFFHeader(dst []byte, relation string, s Schema) []byte {
 	dst = append(dst, "@relation "...)
 	dst = appendARFFText(dst, relation)
-	dst = append(dst, "\n\n"...)
+	dst = append(dst, '\n')
 	for i := range s {
 		f := &s[i]
 		dst = append(dst, "@attribute "...)
@@ -40,7 +40,7 @@ func AppendARFFHeader(dst []byte, relation string, s Schema) []byte {
 		}
 		dst = append(dst, '\n')
 	}
-	return append(dst, "\n@data\n"...)
+	return append(dst, "@data\n"...)
 }
 
 // AppendARFFRows appends the rows of f from lo to hi (exclusive). A text

@@ -14,6 +14,7 @@ import (
 	"github.com/portico-ml/portico/shared/auth"
 	"github.com/portico-ml/portico/shared/catalog"
 	"github.com/portico-ml/portico/shared/fault"
+	"github.com/portico-ml/portico/shared/frame/format"
 	"github.com/portico-ml/portico/shared/model/importer"
 	"github.com/portico-ml/portico/shared/runs"
 	"github.com/portico-ml/portico/shared/scoring"
@@ -65,7 +66,7 @@ func (b *bench) newRuns(l runs.Limits) *runs.Runs {
 
 func (b *bench) dataset(name string, content []byte) {
 	b.t.Helper()
-	if _, err := b.catalog.SaveDataset(b.t.Context(), b.ws, catalog.NewDataset{Name: name, Content: content, Format: catalog.CSV}, ada); err != nil {
+	if _, err := b.catalog.SaveDataset(b.t.Context(), b.ws, catalog.NewDataset{Name: name, Content: content, Format: format.CSV}, ada); err != nil {
 		b.t.Fatal(err)
 	}
 }

@@ -4,6 +4,7 @@
 package format
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 
@@ -29,7 +30,9 @@ type Format struct {
 
 	infer  func(data []byte, o Options) (frame.Schema, error)
 	read   func(data []byte, l *frame.Layout, o Options) (*frame.Frame, error)
-	check  func(s frame.Schema) error // nil = holds every schema
+	head   func(data []byte, o Options, rows int) []byte                      // the part of a text file that has the first rows
+	first  func(data []byte, l *frame.Layout, rows int) (*frame.Frame, error) // where head is nil
+	check  func(s frame.Schema) error                                         // nil = holds every schema
 	header func(dst []byte, s frame.Schema) []byte
 	rows   func(dst []byte, f *frame.Frame, lo, hi int) ([]byte, error)
 	whole  func(dst []byte, f *frame.Frame) []byte // where it does not append
@@ -56,8 +59,15 @@ var formats = []Format{
 	delimited(TSV, "text/tab-separated-values; charset=utf-8", '\t'),
 	{
 		Name: ARFF, Extensions: []string{"arff"}, MediaType: "text/plain; charset=utf-8", Typed: true, Splits: true, Appends: true,
-		infer:  func(data []byte, o Options) (frame.Schema, error) { return frame.ARFF{}.Infer(data, o.Missing) },
-		read:   func(data []byte, l *frame.Layout, _ Options) (*frame.Frame, error) { return frame.ARFF{}.Read(data, l) },
+		infer: func(data []byte, o Options) (frame.Schema, error) { return frame.ARFF{}.Infer(data, o.Missing) },
+		read:  func(data []byte, l *frame.Layout, _ Options) (*frame.Frame, error) { return frame.ARFF{}.Read(data, l) },
+		head: func(data []byte, _ Options, rows int) []byte {
+			h, err := frame.ARFF{}.Header(data, nil)
+			if err != nil {
+				return data // reading it says what is wrong
+			}
+			return headLines(data, h.Size, rows, '%')
+		},
 		header: func(dst []byte, s frame.Schema) []byte { return frame.AppendARFFHeader(dst, "dataset", s) },
 		rows:   frame.AppendARFFRows,
 	},
@@ -67,6 +77,7 @@ var formats = []Format{
 		read: func(data []byte, l *frame.Layout, _ Options) (*frame.Frame, error) {
 			return frame.SVMLight{}.Read(data, l)
 		},
+		head:   func(data []byte, _ Options, rows int) []byte { return headLines(data, 0, rows, '#') },
 		check:  frame.CheckSVMLight,
 		header: func(dst []byte, _ frame.Schema) []byte { return dst },
 		rows: func(dst []byte, f *frame.Frame, lo, hi int) ([]byte, error) {
@@ -79,6 +90,7 @@ var formats = []Format{
 		read: func(data []byte, l *frame.Layout, _ Options) (*frame.Frame, error) {
 			return frame.JSONL{}.Read(data, l)
 		},
+		head:   func(data []byte, _ Options, rows int) []byte { return headLines(data, 0, rows, 0) },
 		header: func(dst []byte, _ frame.Schema) []byte { return dst },
 		rows: func(dst []byte, f *frame.Frame, lo, hi int) ([]byte, error) {
 			return frame.AppendJSONLRows(dst, f, lo, hi), nil
@@ -88,6 +100,7 @@ var formats = []Format{
 		Name: Parquet, Extensions: []string{"parquet", "pq"}, MediaType: "application/vnd.apache.parquet", Typed: true,
 		infer: inferParquet,
 		read:  func(data []byte, l *frame.Layout, _ Options) (*frame.Frame, error) { return parquet.Read(data, l) },
+		first: parquet.Head,
 		whole: parquet.Append,
 	},
 }
@@ -101,6 +114,7 @@ func delimited(name, mediaType string, comma byte) Format {
 		read: func(data []byte, l *frame.Layout, o Options) (*frame.Frame, error) {
 			return frame.CSV{Comma: comma, NoHeader: o.NoHeader}.Read(data, l)
 		},
+		head:   func(data []byte, o Options, rows int) []byte { return headCSV(data, comma, rows+1) },
 		header: func(dst []byte, s frame.Schema) []byte { return frame.AppendCSVHeader(dst, s.Names(), comma) },
 		rows: func(dst []byte, f *frame.Frame, lo, hi int) ([]byte, error) {
 			return frame.AppendCSVRows(dst, f, lo, hi, comma), nil
@@ -188,6 +202,50 @@ func (f *Format) Infer(data []byte, o Options) (frame.Schema, error) { return f.
 // Read reads a whole file by a layout.
 func (f *Format) Read(data []byte, l *frame.Layout, o Options) (*frame.Frame, error) {
 	return f.read(data, l, o)
+}
+
+// Head reads the first rows of a file by a layout, at most so many, without
+// reading the others.
+func (f *Format) Head(data []byte, l *frame.Layout, o Options, rows int) (*frame.Frame, error) {
+	var fr *frame.Frame
+	var err error
+	if f.head != nil {
+		fr, err = f.read(f.head(data, o, rows), l, o)
+	} else {
+		fr, err = f.first(data, l, rows)
+	}
+	if err != nil || fr.Rows() <= rows {
+		return fr, err
+	}
+	return fr.Slice(0, rows), nil
+}
+
+// headCSV returns the first records of data, the header among them.
+func headCSV(data []byte, comma byte, records int) []byte {
+	const step = 64 << 10
+	for scan := frame.NewCSVScanner(comma, frame.CSVState{}); scan.State.Offset < int64(len(data)); {
+		at := scan.State.Offset
+		if _, cut := scan.Advance(data[at:], at+step); cut && scan.State.Records >= int64(records) {
+			return data[:scan.State.Offset]
+		}
+	}
+	return data
+}
+
+// headLines returns the beginning of data up to so many lines past start that
+// are neither blank nor a comment.
+func headLines(data []byte, start, lines int, comment byte) []byte {
+	for end := start; end < len(data); {
+		if lines == 0 {
+			return data[:end]
+		}
+		line, _, _ := bytes.Cut(data[end:], []byte{'\n'})
+		end = min(end+len(line)+1, len(data))
+		if line = bytes.TrimSpace(line); len(line) > 0 && line[0] != comment {
+			lines--
+		}
+	}
+	return data
 }
 
 // Check reports a column that the format cannot hold.

@@ -54,6 +54,12 @@ func TestEveryFormat(t *testing.T) {
 			if got := string(frame.AppendCSV(nil, g, ',')); got != csv {
 				t.Errorf("got\n%s", got)
 			}
+			for rows := range 5 {
+				h, err := ft.Head(data, l, format.Options{}, rows)
+				if err != nil || h.Rows() != min(rows, 3) {
+					t.Errorf("the first %d rows: %v", rows, err)
+				}
+			}
 			s, err := ft.Infer(data, format.Options{})
 			if err != nil {
 				t.Fatal(err)

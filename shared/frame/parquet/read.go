@@ -26,6 +26,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"math"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/snappy"
@@ -109,6 +110,11 @@ func (f *File) Rows(group int) int64 { return f.meta.groups[group].rows }
 // Read reads a whole file by a layout: columns by name, other types as text
 // would be read. A required column that the file lacks is an error.
 func Read(data []byte, l *frame.Layout) (*frame.Frame, error) {
+	return Head(data, l, math.MaxInt)
+}
+
+// Head reads the row groups of a file up to the one that makes up so many rows.
+func Head(data []byte, l *frame.Layout, rows int) (*frame.Frame, error) {
 	f, err := Open(data)
 	if err != nil {
 		return nil, err
@@ -116,6 +122,9 @@ func Read(data []byte, l *frame.Layout) (*frame.Frame, error) {
 	out := l.New(0)
 	budget := f.Budget()
 	for g := range f.meta.groups {
+		if out.Rows() >= rows {
+			break
+		}
 		if err := f.Append(out, l, g, budget); err != nil {
 			return nil, err
 		}
