@@ -15,9 +15,10 @@ const maxLayout = 1 << 30
 
 // group is a run of up to eight consecutive trees in one layout.
 //
-//	perfect: tree k has nodes [node+k<<depth, …) in heap order from index 1, and
-//	         its leaves at the same place in leaves; short branches are padded
-//	         with tests that are always true and copies of their leaf.
+//	perfect: the trees are in one heap at nodes[node:], below its nodes 8 to 15
+//	         (see heapPlace); tree k's leaves are leaves[node+k<<depth:]. Short
+//	         branches are padded with tests that are always true and copies of
+//	         their leaf.
 //	linked:  tree k starts at links[node+k]; see link.
 type group struct {
 	node   uint32
@@ -26,6 +27,10 @@ type group struct {
 	depth  uint8 // of a perfect group
 	linked bool
 }
+
+// heapPlace is where in its group's heap tree k has its node h, counted as if
+// its root were node 1 of a heap of its own.
+func heapPlace(k, h uint32) uint32 { return h + (lanes-1+k)<<(bitLen(h)-1) }
 
 // link is a node of a tree too deep or too lop-sided to pad. Its children are
 // at left and left+1. A leaf tests slot 0 with rank 0, which is true, and has
@@ -80,7 +85,7 @@ func layOut[T number](f *file, m *slotMap, leaves []T) (*forest[T], error) {
 			if g.linked {
 				linkTree(w, m, nodes[:n], leaves[:n+1], w.roots[g.node+k])
 			} else {
-				s.perfect(w.nodes[g.node+k<<g.depth:][:1<<g.depth], m, nodes[:n], uint(g.depth))
+				s.perfect(w.nodes[g.node:][:lanes<<g.depth], k, m, nodes[:n])
 				padLeaves(w.leaves[g.node+k<<g.depth:][:1<<g.depth], leaves[:n+1], &s, nodes[:n], uint(g.depth))
 			}
 			nodes, leaves = nodes[n:], leaves[n+1:]
@@ -171,16 +176,16 @@ func (w *forest[T]) plan(f *file, depths []uint32) error {
 // scratch holds the heap position of each node of one tree.
 type scratch struct{ heap []uint32 }
 
-// perfect writes the tests of a tree in heap order from index 1 and keeps the
-// positions for padLeaves.
-func (s *scratch) perfect(dst []uint32, m *slotMap, nodes []uint64, depth uint) {
+// perfect writes the tests of tree k of a group and keeps their heap positions
+// for padLeaves.
+func (s *scratch) perfect(dst []uint32, k uint32, m *slotMap, nodes []uint64) {
 	if len(nodes) == 0 {
 		return // all tests stay true, all leaves are the one leaf
 	}
 	s.heap = append(s.heap[:0], 1)
 	for i, v := range nodes {
 		n, h := packed(v), s.heap[i]
-		dst[h] = m.test(n)
+		dst[heapPlace(k, h)] = m.test(n)
 		if !n.leftLeaf() {
 			s.heap = append(s.heap, 2*h)
 		}

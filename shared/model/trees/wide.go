@@ -92,10 +92,9 @@ func widen(w *forest[float32], slots int) *wide {
 					}
 				}
 				spans[len(spans)-1].trees++
-				from := g.node + k<<g.depth
-				v.place(at, w.nodes[from:][:1<<g.depth], parts(g.depth))
+				v.place(at, w.nodes[g.node:][:lanes<<g.depth], k, parts(g.depth))
 				if len(w.base) > 1 {
-					v.leaves = append(v.leaves, w.leaves[from:][:1<<g.depth]...)
+					v.leaves = append(v.leaves, w.leaves[g.node+k<<g.depth:][:1<<g.depth]...)
 				}
 				at += parts(g.depth)
 			}
@@ -118,24 +117,25 @@ func widen(w *forest[float32], slots int) *wide {
 // parts is how many parts the kernel cuts a tree into.
 func parts(depth uint8) int { return 1 << max(0, int(depth)-wideDepth) }
 
-// place lays out the nodes of a perfect tree, in heap order, as parts from
-// number at on. The tests above the parts stand at index 0, which no heap uses:
-// of part i the test with heap index i+1.
-func (v *wide) place(at int, nodes []uint32, parts int) {
-	set := func(part, h int, test uint32) {
-		i := 64*(at+part) + h
+// place lays out the nodes of tree k of a group's heap as parts from number at
+// on. The tests above the parts stand at index 0, which no heap uses: of part i
+// the test with heap index i+1.
+func (v *wide) place(at int, heap []uint32, k uint32, parts int) {
+	set := func(part, i, h int) {
+		test := heap[heapPlace(k, uint32(h))]
+		i += 64 * (at + part)
 		v.slots[i], v.ranks[i] = uint16(test>>8*(BlockRows/8)), byte(test)
 		if v.rows != nil {
 			v.rows[i] = byte(test >> 8)
 		}
 	}
-	for i := range parts - 1 {
-		set(i, 0, nodes[i+1])
+	for part := range parts - 1 {
+		set(part, 0, part+1)
 	}
 	for part := range parts {
-		for h := 1; h < len(nodes)/parts; h++ {
+		for h := 1; h < len(heap)/lanes/parts; h++ {
 			level := int(bitLen(uint32(h))) - 1
-			set(part, h, nodes[(parts+part)<<level+h-1<<level])
+			set(part, h, (parts+part)<<level+h-1<<level)
 		}
 	}
 }
