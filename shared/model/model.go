@@ -11,13 +11,17 @@ package model
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/frame"
+	"github.com/portico-ml/portico/shared/model/bayes"
+	"github.com/portico-ml/portico/shared/model/dag"
 	"github.com/portico-ml/portico/shared/model/linear"
 	"github.com/portico-ml/portico/shared/model/onnx"
+	"github.com/portico-ml/portico/shared/model/quantile"
 	"github.com/portico-ml/portico/shared/model/trees"
 )
 
@@ -44,6 +48,12 @@ const (
 	EngineTrees  = "trees"
 	EngineLinear = "linear"
 	EngineONNX   = "onnx"
+	// EngineDAG is decision graphs; EngineQuantile trees with samples of labels.
+	EngineDAG      = "dag"
+	EngineQuantile = "quantile"
+	EngineBayes    = "bayes"
+	// EngineSeveral is two-class models that answer for many classes together.
+	EngineSeveral = "several"
 )
 
 // numeric is an engine of numbers alone that answers every row.
@@ -73,6 +83,21 @@ type onnxEngine struct{ *onnx.Model }
 
 func (e onnxEngine) predictor(int) predictor { return e.NewSession() }
 
+type bayesEngine struct{ *bayes.Model }
+
+func (e bayesEngine) Textual(int) bool        { return false }
+func (e bayesEngine) predictor(int) predictor { return numbers{e.NewSession()} }
+
+type dagEngine struct{ *dag.Model }
+
+func (e dagEngine) Textual(int) bool        { return false }
+func (e dagEngine) predictor(int) predictor { return numbers{e.Model} }
+
+type quantileEngine struct{ *quantile.Model }
+
+func (e quantileEngine) Textual(int) bool             { return false }
+func (e quantileEngine) predictor(rows int) predictor { return numbers{e.NewSession(rows)} }
+
 func openEngine(name string, body []byte) (engine, error) {
 	switch name {
 	case EngineTrees:
@@ -93,6 +118,26 @@ func openEngine(name string, body []byte) (engine, error) {
 			return nil, broken("%v", err)
 		}
 		return onnxEngine{e}, nil
+	case EngineBayes:
+		e, err := bayes.Open(body)
+		if err != nil {
+			return nil, broken("%v", err)
+		}
+		return bayesEngine{e}, nil
+	case EngineSeveral:
+		return openSeveral(body)
+	case EngineDAG:
+		e, err := dag.Open(body)
+		if err != nil {
+			return nil, broken("%v", err)
+		}
+		return dagEngine{e}, nil
+	case EngineQuantile:
+		e, err := quantile.Open(body)
+		if err != nil {
+			return nil, broken("%v", err)
+		}
+		return quantileEngine{e}, nil
 	}
 	return nil, broken("this program has no engine %q", name)
 }
@@ -138,6 +183,9 @@ func Open(scoring []byte) (*Model, error) {
 	}
 	if err := h.checkAnswer(e.Outputs()); err != nil {
 		return nil, err
+	}
+	if q, ok := e.(quantileEngine); ok && !slices.Equal(q.Quantiles(), h.Quantiles) {
+		return nil, broken("its engine answers the quantiles %v, its header names %v", q.Quantiles(), h.Quantiles)
 	}
 	m.fields = h.scoreFields()
 	return m, nil

@@ -22,6 +22,7 @@ const (
 	// Probabilities are sums that are the classes' probabilities already.
 	Probabilities = "probabilities"
 	Sigmoid       = "sigmoid"  // 1/(1+e**-scale·x)
+	Probit        = "probit"   // the cumulative standard normal distribution at x
 	Exp           = "exp"      // e**x
 	Step          = "step"     // 1 where x > 0, else 0
 	Softmax       = "softmax"  // e**x over the sum of all classes' e**x
@@ -38,7 +39,7 @@ func (t Transform) outputs() (n int, known bool) {
 	switch t.Name {
 	case Identity, Probabilities, Softmax, Sigmoids:
 		return 0, true
-	case Sigmoid, Exp, Step, Square, Log1pExp:
+	case Sigmoid, Probit, Exp, Step, Square, Log1pExp:
 		return 1, true
 	case Moments:
 		return 2, true
@@ -58,6 +59,8 @@ func (t Transform) apply(x []float64) {
 	switch t.Name {
 	case Sigmoid:
 		x[0] = stablemath.Sigmoid(t.scale() * x[0])
+	case Probit:
+		x[0] = stablemath.Normal(x[0])
 	case Exp:
 		x[0] = stablemath.Exp(x[0])
 	case Step:
@@ -98,8 +101,11 @@ func (t Transform) apply(x []float64) {
 // complement returns the probability of the other class of a two-class model
 // whose raw sum is x, from the sum itself where that is more exact than 1-p.
 func (t Transform) complement(x, p float64) float64 {
-	if t.Name == Sigmoid {
+	switch t.Name {
+	case Sigmoid:
 		return stablemath.Sigmoid(-t.scale() * x)
+	case Probit:
+		return stablemath.Normal(-x)
 	}
 	return 1 - p
 }

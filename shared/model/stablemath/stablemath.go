@@ -4,7 +4,8 @@
 // FMA or without, and differently per architecture), so the last bit of a
 // score could depend on the machine. These are the portable algorithms with
 // every product that feeds a sum rounded explicitly, so that no compiler fuses
-// them: one argument has one result everywhere. Errors are below 1 ulp.
+// them: one argument has one result everywhere. Errors are below 1 ulp, but
+// where a function says otherwise.
 package stablemath
 
 import "math"

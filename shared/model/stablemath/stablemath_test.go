@@ -29,6 +29,8 @@ func TestAgainstMath(t *testing.T) {
 		{"Log near 1", Log, math.Log, 0.5, 2, 2},
 		{"Tanh", Tanh, math.Tanh, -25, 25, 3},
 		{"Tanh small", Tanh, math.Tanh, -0.7, 0.7, 3},
+		{"Erfc", Erfc, math.Erfc, -7, 26, 6},
+		{"Erfc small", Erfc, math.Erfc, -1, 1, 6},
 	} {
 		for range 100_000 {
 			x := f.lo + rng.Float64()*(f.hi-f.lo)
@@ -55,6 +57,9 @@ func TestBits(t *testing.T) {
 		{"Tanh(0.3)", Tanh(0.3), 0x3fd2a4dda7d914fa},
 		{"Tanh(1.5)", Tanh(1.5), 0x3fecf6f9786df577},
 		{"Sigmoid(0.7)", Sigmoid(0.7), 0x3fe561cb52a19476},
+		{"Erfc(0.3)", Erfc(0.3), 0x3fe57be3bbf10af8},
+		{"Erfc(2.1)", Erfc(2.1), 0x3f686864fb26b017},
+		{"Normal(-3.7)", Normal(-3.7), 0x3f1c425151b7d9e2},
 	} {
 		if got := math.Float64bits(c.got); got != c.want {
 			t.Errorf("%s = %v, bits %#x, want %#x", c.name, c.got, got, c.want)
@@ -100,6 +105,12 @@ func TestSpecialValues(t *testing.T) {
 		{"Sigmoid(0)", Sigmoid(0), 0.5},
 		{"Sigmoid(-800)", Sigmoid(-800), 0},
 		{"Sigmoid(800)", Sigmoid(800), 1},
+		{"Erfc(+Inf)", Erfc(inf), 0},
+		{"Erfc(-Inf)", Erfc(-inf), 2},
+		{"Erfc(NaN)", Erfc(nan), nan},
+		{"Erfc(0)", Erfc(0), 1},
+		{"Normal(0)", Normal(0), 0.5},
+		{"Normal(40)", Normal(40), 1},
 		{"Sigmoid(NaN)", Sigmoid(nan), nan},
 	} {
 		if c.got != c.want && !(c.got != c.got && c.want != c.want) {

@@ -18,6 +18,8 @@ const (
 // Modules returns the group's modules, one family a line.
 func Modules() []*module.Module {
 	var all []*module.Module
+	all = append(all, linear()...)
+	all = append(all, reductions()...)
 	return all
 }
 

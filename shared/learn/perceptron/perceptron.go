@@ -1,0 +1,93 @@
+// Package perceptron learns Two-Class Averaged Perceptron.
+//
+// The perceptron (Rosenblatt 1958) goes through the rows; where a row's score
+// s = w·z + b has not its class's sign by a margin of 1, it moves w and b by
+// the learning rate towards it. That is a step down the hinge loss
+// max(0, 1 - y·s). The model is the average of w and b over all steps (Freund
+// and Schapire 1999, Collins 2002), with Platt's sigmoid. The features z are
+// scaled to a range of 1.
+package perceptron
+
+import (
+	"context"
+	"math"
+
+	"github.com/portico-ml/portico/shared/learn"
+	"github.com/portico-ml/portico/shared/learn/online"
+	"github.com/portico-ml/portico/shared/learn/platt"
+	"github.com/portico-ml/portico/shared/learn/scaled"
+	"github.com/portico-ml/portico/shared/model"
+)
+
+// Options are the learner's parameters.
+type Options struct {
+	// Rate is how far one row moves the weights; above 0.
+	Rate float64
+	// Iterations are the passes over the rows, at least 1.
+	Iterations int
+	// Seed draws the order of the rows.
+	Seed uint64
+	// UnknownLevels is learn.Form's.
+	UnknownLevels bool
+}
+
+// Defaults are the Studio's.
+var Defaults = Options{Rate: 1, Iterations: 10, UnknownLevels: true}
+
+// Learner is the averaged perceptron.
+type Learner struct{ o Options }
+
+// New returns the learner. Options out of their range are module error 0008.
+func New(o Options) (*Learner, error) {
+	switch {
+	case !(o.Rate > 0) || math.IsInf(o.Rate, 0):
+		return nil, learn.Errorf(8, "the learning rate %v must be above 0", o.Rate)
+	case o.Iterations < 1:
+		return nil, learn.Errorf(8, "%d iterations: it must be 1 or more", o.Iterations)
+	}
+	return &Learner{o}, nil
+}
+
+// Name is the Studio's name of the module.
+func (l *Learner) Name() string { return "Two-Class Averaged Perceptron" }
+
+// Kind is two-class.
+func (l *Learner) Kind() model.Kind { return model.TwoClass }
+
+// Form asks for indicators and complete rows.
+func (l *Learner) Form() learn.Form {
+	return learn.Form{Complete: true, UnknownLevels: l.o.UnknownLevels}
+}
+
+// Train goes through the rows. A row moves the weights by its own weight, in
+// units of the mean weight.
+func (l *Learner) Train(ctx context.Context, d *learn.Data, s *learn.Session) (*learn.Trained, error) {
+	m := scaled.New(d, scaled.Range)
+	n := m.Features
+	// w and b, and behind them the sum over moves of each with the number of
+	// rows before it, which gives their average.
+	state := make([]float64, 2*(n+1))
+	w, moved := state[:n+1], state[n+1:]
+	x, unit := m.ByRow(), float64(d.Rows)/d.TotalWeight()
+	passes := online.Passes{Rows: d.Rows, Passes: l.o.Iterations, Seed: l.o.Seed}
+	err := passes.Run(ctx, s, state, func(row, t int) {
+		z := x[row*n:][:n]
+		y := 2*d.Label[row] - 1
+		if y*(online.Dot(w[:n], z)+w[n]) >= 1 {
+			return
+		}
+		step := l.o.Rate * unit * d.WeightOf(row) * y
+		online.Add(w[:n], step, z)
+		w[n] += step
+		online.Add(moved[:n], step*float64(t), z)
+		moved[n] += step * float64(t)
+	})
+	if err != nil {
+		return nil, err
+	}
+	total := float64(d.Rows) * float64(l.o.Iterations)
+	for f := range w {
+		w[f] -= moved[f] / total
+	}
+	return platt.Trained(d, m, w[:n], w[n])
+}

@@ -1,0 +1,112 @@
+// Package svm learns Two-Class Support Vector Machine, a linear one.
+//
+// The objective is lambda/2·(Σ w² + b²) plus the mean over rows, by weight, of
+// the hinge loss max(0, 1 - y·s), s = w·z + b. It is approached by Pegasos
+// (Shalev-Shwartz, Singer and Srebro 2007), one row at a time with steps of
+// 1/(lambda·t); the model is the average of the second half of the steps
+// (Rakhlin, Shamir and Sridharan 2012), with Platt's sigmoid.
+package svm
+
+import (
+	"context"
+	"math"
+
+	"github.com/portico-ml/portico/shared/learn"
+	"github.com/portico-ml/portico/shared/learn/online"
+	"github.com/portico-ml/portico/shared/learn/platt"
+	"github.com/portico-ml/portico/shared/learn/scaled"
+	"github.com/portico-ml/portico/shared/model"
+)
+
+// Options are the learner's parameters.
+type Options struct {
+	// Iterations are the passes over the rows, at least 1.
+	Iterations int
+	// Lambda is the weight of the penalty, above 0.
+	Lambda float64
+	// Normalize scales the features to a range of 1 first.
+	Normalize bool
+	// Project brings the weights back, after each row, to the ball of radius
+	// 1/√lambda that holds the best.
+	Project bool
+	// Seed draws the order of the rows.
+	Seed uint64
+	// UnknownLevels is learn.Form's.
+	UnknownLevels bool
+}
+
+// Defaults are the Studio's.
+var Defaults = Options{Iterations: 1, Lambda: 0.001, Normalize: true, UnknownLevels: true}
+
+// Learner is the linear support vector machine.
+type Learner struct{ o Options }
+
+// New returns the learner. Options out of their range are module error 0008.
+func New(o Options) (*Learner, error) {
+	switch {
+	case !(o.Lambda > 0) || math.IsInf(o.Lambda, 0) || math.IsInf(1/o.Lambda, 0):
+		return nil, learn.Errorf(8, "lambda %v must be above 0", o.Lambda)
+	case o.Iterations < 1:
+		return nil, learn.Errorf(8, "%d iterations: it must be 1 or more", o.Iterations)
+	}
+	return &Learner{o}, nil
+}
+
+// Name is the Studio's name of the module.
+func (l *Learner) Name() string { return "Two-Class Support Vector Machine" }
+
+// Kind is two-class.
+func (l *Learner) Kind() model.Kind { return model.TwoClass }
+
+// Form asks for indicators and complete rows.
+func (l *Learner) Form() learn.Form {
+	return learn.Form{Complete: true, UnknownLevels: l.o.UnknownLevels}
+}
+
+// Train goes through the rows.
+func (l *Learner) Train(ctx context.Context, d *learn.Data, s *learn.Session) (*learn.Trained, error) {
+	by := scaled.Raw
+	if l.o.Normalize {
+		by = scaled.Range
+	}
+	m := scaled.New(d, by)
+	n := m.Features
+	state := make([]float64, 2*(n+1)) // w and b, and the sums of their second half
+	w, sum := state[:n+1], state[n+1:]
+	x, unit := m.ByRow(), float64(d.Rows)/d.TotalWeight()
+	half := d.Rows * l.o.Iterations / 2
+	passes := online.Passes{Rows: d.Rows, Passes: l.o.Iterations, Seed: l.o.Seed}
+	err := passes.Run(ctx, s, state, func(row, t int) {
+		z := x[row*n:][:n]
+		y := 2*d.Label[row] - 1
+		short := y*(online.Dot(w[:n], z)+w[n]) < 1
+		shrink := float64(t) / float64(t+1)
+		for f := range w {
+			w[f] *= shrink
+		}
+		if short {
+			step := unit * d.WeightOf(row) * y / (l.o.Lambda * float64(t+1))
+			online.Add(w[:n], step, z)
+			w[n] += step
+		}
+		if l.o.Project {
+			l.project(w)
+		}
+		if t >= half {
+			online.Add(sum, 1, w)
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return platt.Trained(d, m, sum[:n], sum[n]) // the sigmoid takes a sum as well as a mean
+}
+
+func (l *Learner) project(w []float64) {
+	length := math.Sqrt(online.Dot(w, w))
+	if r := 1 / math.Sqrt(l.o.Lambda); length > r {
+		for f := range w {
+			w[f] *= r / length
+		}
+	}
+}
