@@ -11,6 +11,7 @@ import (
 	"github.com/portico-ml/portico/shared/module/initialize"
 	"github.com/portico-ml/portico/shared/module/manipulation"
 	"github.com/portico-ml/portico/shared/module/sample"
+	"github.com/portico-ml/portico/shared/module/scale"
 	"github.com/portico-ml/portico/shared/module/score"
 	"github.com/portico-ml/portico/shared/module/statistical"
 	"github.com/portico-ml/portico/shared/module/train"
@@ -25,6 +26,7 @@ func New() *module.Palette {
 		initialize.Modules(),
 		manipulation.Modules(),
 		sample.Modules(),
+		scale.Modules(),
 		score.Modules(),
 		statistical.Modules(),
 		train.Modules(),
