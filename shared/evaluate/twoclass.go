@@ -1,10 +1,6 @@
 package evaluate
 
-import (
-	"cmp"
-	"math"
-	"slices"
-)
+import "math"
 
 // Threshold is the probability from which on a row is said to be positive.
 const Threshold = 0.5
@@ -135,30 +131,84 @@ type sweep struct {
 type group struct{ p, positives, negatives float64 }
 
 func newSweep(y []bool, p, w []float64) *sweep {
-	s := &sweep{groups: make([]group, len(p))}
+	rows := make([]ranked, len(p))
 	for i, prob := range p {
-		s.groups[i].p = prob
-		if weight := weightOf(w, i); y[i] {
-			s.groups[i].positives = weight
-			s.positives += weight
-		} else {
-			s.groups[i].negatives = weight
-			s.negatives += weight
+		rows[i] = ranked{falling(prob), weightOf(w, i)}
+		if !y[i] {
+			rows[i].weight = -rows[i].weight
 		}
 	}
-	slices.SortFunc(s.groups, func(a, b group) int { return cmp.Compare(b.p, a.p) })
-	last := 0
-	for i := 1; i < len(s.groups); i++ {
-		if g := s.groups[i]; g.p == s.groups[last].p {
-			s.groups[last].positives += g.positives
-			s.groups[last].negatives += g.negatives
+	rows = sortRanked(rows)
+	s := new(sweep)
+	for i, r := range rows {
+		if i == 0 || r.key != rows[i-1].key {
+			s.groups = append(s.groups, group{p: r.p()})
+		}
+		if g := &s.groups[len(s.groups)-1]; r.weight > 0 {
+			g.positives += r.weight
+			s.positives += r.weight
 		} else {
-			last++
-			s.groups[last] = g
+			g.negatives -= r.weight
+			s.negatives -= r.weight
 		}
 	}
-	s.groups = s.groups[:min(last+1, len(s.groups))]
 	return s
+}
+
+// ranked is a row to sort: a key that rises as its probability falls, and its
+// weight, below zero for a negative row.
+type ranked struct {
+	key    uint64
+	weight float64
+}
+
+const signBit = 1 << 63
+
+// falling maps numbers to integers of the opposite order.
+func falling(p float64) uint64 {
+	b := math.Float64bits(p + 0) // one zero
+	if b&signBit != 0 {
+		return b
+	}
+	return ^b &^ signBit
+}
+
+// p is the probability that falling mapped to the key.
+func (r ranked) p() float64 {
+	if r.key&signBit != 0 {
+		return math.Float64frombits(r.key)
+	}
+	return math.Float64frombits(^r.key &^ signBit)
+}
+
+// sortRanked sorts by the key, byte by byte from the last: rows of one key keep
+// their order, so that sums of weights are formed in the order of the table.
+func sortRanked(rows []ranked) []ranked {
+	var counts [8][256]int
+	for _, r := range rows {
+		for b := range counts {
+			counts[b][byte(r.key>>(8*b))]++
+		}
+	}
+	spare := make([]ranked, len(rows))
+	for b := range counts {
+		c := &counts[b]
+		if len(rows) == 0 || c[byte(rows[0].key>>(8*b))] == len(rows) {
+			continue // the byte is the same in all
+		}
+		at := 0
+		for v, n := range c {
+			c[v] = at
+			at += n
+		}
+		for _, r := range rows {
+			v := byte(r.key >> (8 * b))
+			spare[c[v]] = r
+			c[v]++
+		}
+		rows, spare = spare, rows
+	}
+	return rows
 }
 
 // auc is the area under the ROC curve by trapezoids: of a pair of a positive
@@ -197,6 +247,9 @@ func (s *sweep) curve() Curve {
 	tp, fp, next := 0.0, 0.0, 1.0
 	for i, g := range s.groups {
 		tp, fp = tp+g.positives, fp+g.negatives
+		if i == len(s.groups)-1 { // but for what rounding did to sums of weights
+			tp, fp = s.positives, s.negatives
+		}
 		along := (ratio(tp, s.positives) + ratio(fp, s.negatives)) / 2 * steps
 		if along < next && len(s.groups) > steps && i < len(s.groups)-1 {
 			continue
@@ -220,6 +273,9 @@ func (s *sweep) bins() []ScoreBin {
 			bin.Negatives += g.negatives
 			at.TruePositives += g.positives
 			at.FalsePositives += g.negatives
+		}
+		if k == len(s.groups) { // but for what rounding did to sums of weights
+			at.TruePositives, at.FalsePositives = s.positives, s.negatives
 		}
 		at.FalseNegatives, at.TrueNegatives = s.positives-at.TruePositives, s.negatives-at.FalsePositives
 		bin.FractionAbove = ratio(at.TruePositives+at.FalsePositives, at.total())

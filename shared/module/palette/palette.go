@@ -8,6 +8,7 @@ import (
 	"github.com/portico-ml/portico/shared/module"
 	"github.com/portico-ml/portico/shared/module/dataio"
 	"github.com/portico-ml/portico/shared/module/evaluate"
+	"github.com/portico-ml/portico/shared/module/feature"
 	"github.com/portico-ml/portico/shared/module/initialize"
 	"github.com/portico-ml/portico/shared/module/manipulation"
 	"github.com/portico-ml/portico/shared/module/sample"
@@ -23,6 +24,7 @@ func New() *module.Palette {
 	return module.NewPalette(slices.Concat(
 		dataio.Modules(),
 		evaluate.Modules(),
+		feature.Modules(),
 		initialize.Modules(),
 		manipulation.Modules(),
 		sample.Modules(),

@@ -18,7 +18,6 @@ import (
 const defaultFolds = 10
 
 const (
-	foldColumn   = "Fold Assignments"
 	randomSeed   = "Random seed"
 	foldNumber   = "Fold Number"
 	foldExamples = "Number of examples in fold"
@@ -72,7 +71,7 @@ func crossValidate(ctx context.Context, c *module.Call) ([]module.Value, error) 
 		train, test := folds.split(k)
 		artifact, err := s.do(ctx, l, learn.Request{Frame: table.Take(train), Label: label}, itself)
 		if err != nil {
-			return nil, in(err, "while training for fold %d", k)
+			return nil, in(err, "while training for fold %d", folds.names[k])
 		}
 		f, err := scored(artifact, table.Take(test), label)
 		if err != nil {
@@ -80,7 +79,7 @@ func crossValidate(ctx context.Context, c *module.Call) ([]module.Value, error) 
 		}
 		r, err := evaluate.Of(f)
 		if err != nil {
-			return nil, in(err, "in fold %d", k)
+			return nil, in(err, "in fold %d", folds.names[k])
 		}
 		tested, results = append(tested, f), append(results, r)
 	}
@@ -107,7 +106,7 @@ func (f *folding) together(kind model.Kind, inputs int, tested []*frame.Frame) *
 		columns[i] = frame.NewColumn(schema[i], len(f.of))
 	}
 	fold := frame.NewColumn(frame.Field{
-		Name: module.Unique(foldColumn, func(n string) bool { return schema.Index(n) >= 0 }), Type: frame.Int32, Role: frame.ID,
+		Name: module.Unique(module.FoldColumn, func(n string) bool { return schema.Index(n) >= 0 }), Type: frame.Int32, Role: frame.ID,
 	}, len(f.of))
 	next := make([]int, f.count) // the next row of each fold
 	for _, k := range f.of {
@@ -119,9 +118,12 @@ func (f *folding) together(kind model.Kind, inputs int, tested []*frame.Frame) *
 			}
 		}
 		next[k]++
-		fold.AppendInt(int64(k))
+		fold.AppendInt(f.names[k])
 	}
-	return &frame.Frame{Cols: slices.Insert(columns, inputs, fold)}
+	if !f.given {
+		columns = slices.Insert(columns, inputs, fold)
+	}
+	return &frame.Frame{Cols: columns}
 }
 
 // common is the schema that holds the rows of all folds. The models of folds
@@ -160,7 +162,7 @@ func (f *folding) report(learner string, results []*evaluate.Result) *frame.Fram
 		train, _ := f.split(k)
 		n := len(f.of) - len(train)
 		total += n
-		number.AppendString([]byte(strconv.Itoa(k)))
+		number.AppendString(strconv.AppendInt(nil, f.names[k], 10))
 		examples.AppendInt(int64(n))
 		name.AppendString([]byte(learner))
 	}

@@ -11,13 +11,32 @@ import (
 
 // folding is the parts of a table for cross-validation.
 type folding struct {
-	of    []int // the fold of each row
+	of    []int // the fold of each row, from 0
 	count int
+	names []int64 // what the folds are called
+	given bool    // they are a column of the table
 }
 
-// foldsOf returns the folds that a table is divided into, or divides it.
+// foldsOf returns the folds that Partition and Sample has assigned to the rows
+// of a table; or divides it into count folds at random.
 func foldsOf(table *frame.Frame, label string, kind model.Kind, count int, seed int64) (*folding, error) {
-	return deal(table, label, kind, count, seed)
+	c := table.Col(module.FoldColumn)
+	if c == nil || !c.Field.Type.Integer() || c.Field.Role != frame.ID {
+		return deal(table, label, kind, count, seed)
+	}
+	if c.Nulls() > 0 {
+		return nil, module.Errorf(18, "%d rows are in no fold: column %q is missing there", c.Nulls(), module.FoldColumn).At(module.FoldColumn)
+	}
+	names := slices.Clone(c.Ints)
+	slices.Sort(names)
+	f := &folding{of: make([]int, table.Rows()), names: slices.Compact(names), given: true}
+	if f.count = len(f.names); f.count < 2 {
+		return nil, module.Errorf(18, "the rows are in %d folds: cross-validation needs at least 2", f.count).At(module.FoldColumn)
+	}
+	for r, name := range c.Ints {
+		f.of[r], _ = slices.BinarySearch(f.names, name)
+	}
+	return f, nil
 }
 
 // deal divides a table into up to count folds of even size at random. For
@@ -54,6 +73,9 @@ func deal(table *frame.Frame, label string, kind model.Kind, count int, seed int
 	f := &folding{of: make([]int, rows), count: min(count, rows)}
 	for i, r := range order {
 		f.of[r] = i % f.count
+	}
+	for k := range f.count {
+		f.names = append(f.names, int64(k))
 	}
 	return f, nil
 }

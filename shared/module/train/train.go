@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/portico-ml/portico/shared/evaluate"
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/frame"
 	"github.com/portico-ml/portico/shared/learn"
@@ -177,29 +178,5 @@ func scored(artifact []byte, table *frame.Frame, label string) (*frame.Frame, er
 	if err != nil {
 		return nil, err
 	}
-	scores, err := m.ScoreTable(table)
-	if err != nil {
-		return nil, err
-	}
-	for _, c := range scores {
-		if table.Col(c.Field.Name) != nil {
-			return nil, module.Errorf(28, "the table has a column %q already, which the model adds: rename it or drop it", c.Field.Name).At(c.Field.Name)
-		}
-	}
-	out := &frame.Frame{Cols: slices.Concat(table.Cols, scores)}
-	for i, c := range table.Cols {
-		role := c.Field.Role
-		switch {
-		case c.Field.Name == label:
-			role = frame.Label
-		case role == frame.Label || role == frame.Score:
-			role = frame.Feature
-		}
-		if role != c.Field.Role {
-			f := *c.Field
-			f.Role = role
-			out.Cols[i] = c.WithField(&f)
-		}
-	}
-	return out, nil
+	return evaluate.Scored(m, table, label)
 }
