@@ -20,6 +20,8 @@ const (
 	modeMode   = "Replace with mode"
 	modeRow    = "Remove entire row"
 	modeColumn = "Remove entire column"
+	modeMICE   = "Replace using MICE"
+	modePPCA   = "Replace using Probabilistic PCA"
 )
 
 // CleanMissingData replaces or removes missing cells.
@@ -49,8 +51,8 @@ func CleanMissingData() *module.Module {
 				},
 				{
 					Name: "Cleaning mode", Type: module.Enumerated, Default: modeCustom, Schema: true,
-					Options: []string{modeCustom, modeMean, modeMedian, modeMode, modeRow, modeColumn},
-					Doc:     "How to clean. Mean suits numbers, truth values and dates; median numbers; mode everything; means and medians of whole numbers are rounded.",
+					Options: []string{modeMICE, modeCustom, modeMean, modeMedian, modeMode, modeRow, modeColumn, modePPCA},
+					Doc:     "How to clean. Mean suits numbers, truth values and dates; median numbers; mode everything. MICE and Probabilistic PCA predict a missing cell from the selected columns' other cells in its row, and suit all but text that is not categorical. What replaces whole numbers is rounded.",
 				},
 				{
 					Name: "Replacement value", Type: module.String, Default: "0",
@@ -60,13 +62,23 @@ func CleanMissingData() *module.Module {
 				{
 					Name: "Cols with all missing values", Type: module.Enumerated, Default: "Remove", Schema: true,
 					Options: []string{"Remove", "Propagate"},
-					When:    &module.When{Param: "Cleaning mode", Is: []string{modeMean, modeMedian, modeMode}},
+					When:    &module.When{Param: "Cleaning mode", Is: []string{modeMean, modeMedian, modeMode, modeMICE, modePPCA}},
 					Doc:     "Drop a column without any value, or leave it as it is.",
 				},
 				{
 					Name: "Generate missing value indicator column", Type: module.Boolean, Default: "false", Schema: true,
-					When: &module.When{Param: "Cleaning mode", Is: []string{modeCustom, modeMean, modeMedian, modeMode}},
+					When: &module.When{Param: "Cleaning mode", Is: []string{modeCustom, modeMean, modeMedian, modeMode, modeMICE, modePPCA}},
 					Doc:  "Append a Boolean column {column}_IsMissing for each cleaned column: which rows were cleaned.",
+				},
+				{
+					Name: "Number of iterations", Type: module.Int, Default: "5", Range: &module.Range{Min: 1, Max: 10},
+					When: &module.When{Param: "Cleaning mode", Is: []string{modeMICE}},
+					Doc:  "How often MICE goes through the columns.",
+				},
+				{
+					Name: "Number of iterations for PCA prediction", Type: module.Int, Default: "10", Range: &module.Range{Min: 1, Max: 50},
+					When: &module.When{Param: "Cleaning mode", Is: []string{modePPCA}},
+					Doc:  "How often Probabilistic PCA improves its components.",
 				},
 			},
 			Doc: "Replaces missing cells, or removes rows or columns that have some. What is learned (values, columns) is kept as a transformation: a published service applies it and learns nothing from requests.",
@@ -78,8 +90,9 @@ func CleanMissingData() *module.Module {
 
 // cleaning is the learned state.
 type cleaning struct {
-	Columns   []cleaned `json:"columns"`
-	Indicator bool      `json:"indicator,omitempty"`
+	Columns   []cleaned   `json:"columns"`
+	Indicator bool        `json:"indicator,omitempty"`
+	Impute    *imputation `json:"impute,omitempty"` // of further columns
 }
 
 // cleaned is what is done to one column: exactly one of Value, Row and Drop.
@@ -103,6 +116,7 @@ func fitCleaning(_ context.Context, c *module.Call) ([]byte, error) {
 	}
 	mode := p.Text("Cleaning mode")
 	st := cleaning{Columns: []cleaned{}, Indicator: p.Bool("Generate missing value indicator column") && mode != modeRow && mode != modeColumn}
+	var impute []*frame.Column
 	for _, i := range picked {
 		col := table.Cols[i]
 		ratio := 0.0
@@ -138,6 +152,10 @@ func fitCleaning(_ context.Context, c *module.Call) ([]byte, error) {
 				c.Log("column %q is removed: it has no value", col.Field.Name)
 				break
 			}
+			if mode == modeMICE || mode == modePPCA {
+				impute = append(impute, col)
+				continue
+			}
 			v, err := learnedValue(mode, col)
 			if err != nil {
 				return nil, err
@@ -146,7 +164,31 @@ func fitCleaning(_ context.Context, c *module.Call) ([]byte, error) {
 		}
 		st.Columns = append(st.Columns, out)
 	}
+	if len(impute) > 0 {
+		if st.Impute, err = fitImputation(p, mode, impute); err != nil {
+			return nil, err
+		}
+	}
 	return json.Marshal(st)
+}
+
+// fitImputation learns to predict the columns' cells from each other.
+func fitImputation(p module.Values, mode string, cols []*frame.Column) (*imputation, error) {
+	im, err := newImputation(mode, cols)
+	if err != nil {
+		return nil, err
+	}
+	rows, missing := im.learn(cols)
+	if mode == modePPCA {
+		im.Latent, err = learnLatent(rows, missing, len(im.Means), int(p.Int("Number of iterations for PCA prediction")))
+		return im, err
+	}
+	var group []int // column of each dimension
+	for i := range im.Columns {
+		group = append(group, slices.Repeat([]int{i}, im.Columns[i].width())...)
+	}
+	im.Chain, err = learnChain(rows, missing, group, int(p.Int("Number of iterations")))
+	return im, err
 }
 
 // customValue checks a replacement value for a column and returns its text.
@@ -254,6 +296,9 @@ func applyCleaning(state []byte, in frame.Schema) (*module.Bound, error) {
 		case at >= 0 && in[at].Type != c.Type && !c.Drop:
 			return nil, module.Errorf(17, "column %q is %s, the transformation was learned on %s", c.Name, in[at].Type, c.Type).At(c.Name)
 		}
+	}
+	if st.Impute != nil {
+		return st.Impute.bind(in, func(name string) bool { return byName[name] != nil && byName[name].Drop }, st.Indicator)
 	}
 	var m module.RowMap
 	var flags []module.Out

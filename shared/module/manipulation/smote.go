@@ -14,7 +14,7 @@ import (
 func SMOTE() *module.Module {
 	return &module.Module{
 		Spec: module.Spec{
-			Name: "SMOTE", Group: group, CodeVersion: 1, Nature: module.WholeTable,
+			Name: "SMOTE", Group: group, CodeVersion: 1, Nature: module.WholeTable, PicksRows: true,
 			Inputs:  []module.Port{{ID: "Samples", Kind: service.Dataset, Doc: "A table with one column marked as label."}},
 			Outputs: []module.Port{{ID: "Table", Kind: service.Dataset, Doc: "The rows, and behind them the new ones."}},
 			Params: []module.Param{
