@@ -59,8 +59,9 @@ func (w *forest[T]) newSums(rows int) sums {
 }
 
 // cacheBlock is how much of an ensemble is walked by all rows of a block
-// before the next part is, so that it stays in the second-level cache.
-const cacheBlock = 256 << 10
+// before the next part is, so that it stays in the first-level cache, beside
+// the rows.
+const cacheBlock = 24 << 10
 
 func (s *sumsOf[T]) add(row []byte, slots, rows int, out []float64) {
 	w := s.w
