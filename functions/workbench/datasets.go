@@ -2,6 +2,7 @@ package workbench
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/portico-ml/portico/shared/catalog"
@@ -145,10 +146,14 @@ func inOptions(err error) error {
 	return &e
 }
 
+// vague are media types that say less than a file's name: browsers send text/csv
+// for anything, and what is inside of gzip is seldom an archive.
+var vague = []string{"text/plain", "text/csv", "application/gzip"}
+
 // guessFormat guesses a file's format by its media type and then by its name.
 func guessFormat(mediaType string, names ...string) string {
 	for _, f := range format.All() {
-		if base, _, _ := strings.Cut(f.MediaType, ";"); base == mediaType && mediaType != "text/plain" && mediaType != "text/csv" {
+		if base, _, _ := strings.Cut(f.MediaType, ";"); base == mediaType && !slices.Contains(vague, mediaType) {
 			return f.Name
 		}
 	}
@@ -168,8 +173,8 @@ func (k kindOf) datasetFile(w http.ResponseWriter, c call) error {
 		return k.original(w, c)
 	}
 	ft := format.Lookup(name)
-	if ft == nil {
-		return fault.New(fault.BadArgument, "InvalidQueryParameter", "format=%.40s: one of %s is needed", name, strings.Join(format.Names(), ", ")).At("format")
+	if ft == nil || !slices.Contains(format.Written(), ft.Name) {
+		return fault.New(fault.BadArgument, "InvalidQueryParameter", "format=%.40s: one of %s is needed", name, strings.Join(format.Written(), ", ")).At("format")
 	}
 	compression, err := format.ParseCompression(c.URL.Query().Get("compression"))
 	if err != nil {

@@ -53,7 +53,10 @@ type Port struct {
 	ID       string           `json:"id"`
 	Kind     service.PortKind `json:"kind"`
 	Optional bool             `json:"optional,omitempty"`
-	Doc      string           `json:"doc,omitempty"`
+	// Format is the file format that a download of the port's table has where
+	// nothing else is asked for; empty is CSV.
+	Format string `json:"format,omitempty"`
+	Doc    string `json:"doc,omitempty"`
 }
 
 // Input and Output return the index of the port called id, or -1. An empty id

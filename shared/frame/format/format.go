@@ -5,6 +5,7 @@ package format
 
 import (
 	"bytes"
+	"encoding/base64"
 	"slices"
 	"strings"
 
@@ -28,6 +29,8 @@ type Format struct {
 	// file. Otherwise it is written as a whole.
 	Appends bool
 
+	archive bool // read only
+
 	infer  func(data []byte, o Options) (frame.Schema, error)
 	read   func(data []byte, l *frame.Layout, o Options) (*frame.Frame, error)
 	head   func(data []byte, o Options, rows int) []byte                      // the part of a text file that has the first rows
@@ -44,7 +47,9 @@ type Options struct {
 	Missing  []string // texts that read as missing, besides the format's own
 }
 
-// The names of the formats.
+// The names of the formats. Archives are read only: an archive is a table of
+// one row and one column, Content, which holds the file as base64 for the
+// module that unpacks it.
 const (
 	CSV      = "csv"
 	TSV      = "tsv"
@@ -52,6 +57,8 @@ const (
 	SVMLight = "svmlight"
 	JSONL    = "jsonl"
 	Parquet  = "parquet"
+	ZipFile  = "zip"
+	GzipFile = "gzip"
 )
 
 var formats = []Format{
@@ -103,6 +110,29 @@ var formats = []Format{
 		first: parquet.Head,
 		whole: parquet.Append,
 	},
+	archive(ZipFile, "application/zip", "zip"),
+	archive(GzipFile, "application/gzip"),
+}
+
+func archive(name, mediaType string, extensions ...string) Format {
+	schema := frame.Schema{{Name: "Content"}}
+	return Format{
+		Name: name, Extensions: extensions, MediaType: mediaType, Typed: true, archive: true,
+		infer: func([]byte, Options) (frame.Schema, error) { return slices.Clone(schema), nil },
+		read:  readArchive,
+		first: func(data []byte, l *frame.Layout, _ int) (*frame.Frame, error) {
+			return readArchive(data, l, Options{})
+		},
+	}
+}
+
+func readArchive(data []byte, l *frame.Layout, _ Options) (*frame.Frame, error) {
+	f := l.New(1)
+	if len(f.Cols) != 1 || f.Cols[0].Field.Type != frame.String {
+		return nil, fault.New(fault.BadArgument, "BadParameterValue", "an archive is one column of text: its type cannot be changed")
+	}
+	f.Cols[0].AppendString([]byte(base64.StdEncoding.EncodeToString(data)))
+	return f, nil
 }
 
 func delimited(name, mediaType string, comma byte) Format {
@@ -155,6 +185,12 @@ func Names() []string {
 	return names
 }
 
+// Written returns the names of the formats that tables are written in.
+func Written() []string {
+	names := Names()
+	return slices.DeleteFunc(names, func(n string) bool { return Lookup(n).archive })
+}
+
 // Lookup returns the format of a name, in any case, or nil.
 func Lookup(name string) *Format {
 	for i := range formats {
@@ -194,7 +230,7 @@ func cutExt(name string) (rest, ext string) {
 }
 
 // Text reports whether the format is text, which gzip and zstd may wrap.
-func (f *Format) Text() bool { return f.whole == nil }
+func (f *Format) Text() bool { return f.whole == nil && !f.archive }
 
 // Infer returns the schema of a file of which data is the whole.
 func (f *Format) Infer(data []byte, o Options) (frame.Schema, error) { return f.infer(data, o) }
@@ -260,6 +296,9 @@ func (f *Format) Check(s frame.Schema) error {
 // that the format's header rules out.
 func (f *Format) Append(dst []byte, fr *frame.Frame) ([]byte, error) {
 	s := fr.Schema()
+	if f.archive {
+		return nil, fault.New(fault.BadArgument, "DataTypeNotSupported", "tables are not written as %s: one of %s", f.Name, strings.Join(Written(), ", "))
+	}
 	if err := f.Check(s); err != nil {
 		return nil, err
 	}

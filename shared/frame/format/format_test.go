@@ -41,7 +41,8 @@ func TestEveryFormat(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, ft := range format.All() {
+	for _, name := range format.Written() {
+		ft := format.Lookup(name)
 		t.Run(ft.Name, func(t *testing.T) {
 			data, err := ft.Append(nil, f)
 			if err != nil {
@@ -87,6 +88,29 @@ func TestEveryFormat(t *testing.T) {
 	}
 	if _, err := format.Lookup(format.SVMLight).Append(nil, text.New(0)); err == nil {
 		t.Error("text is written as SVMLight")
+	}
+}
+
+// TestArchive keeps an archive as it is, for the module that unpacks it.
+func TestArchive(t *testing.T) {
+	zip := format.Lookup(format.ZipFile)
+	s, err := zip.Infer([]byte("PK\xff"), format.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := frame.NewLayout(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := zip.Head([]byte("PK\xff"), l, format.Options{}, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := string(frame.AppendCSV(nil, f, ',')); got != "Content\nUEv/\n" {
+		t.Errorf("got %q", got)
+	}
+	if _, err := zip.Append(nil, f); err == nil || zip.Text() || len(format.Written()) != 6 || len(format.Names()) != 8 {
+		t.Error("an archive is written")
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/frame"
+	"github.com/portico-ml/portico/shared/frame/format"
 	"github.com/portico-ml/portico/shared/module"
 	"github.com/portico-ml/portico/shared/service"
 )
@@ -14,7 +15,12 @@ import (
 const group = "Data Input and Output"
 
 // Modules returns the group's modules.
-func Modules() []*module.Module { return []*module.Module{EnterDataManually()} }
+func Modules() []*module.Module {
+	return []*module.Module{EnterDataManually(), UnpackZippedDatasets()}
+}
+
+// The formats of text tables, as the Studio spells them.
+var textFormats = []string{"ARFF", "CSV", "SvmLight", "TSV"}
 
 // EnterDataManually makes a small table of what is typed in.
 func EnterDataManually() *module.Module {
@@ -24,41 +30,49 @@ func EnterDataManually() *module.Module {
 			Outputs: []module.Port{{ID: "Dataset", Kind: service.Dataset, Doc: "The table."}},
 			Params: []module.Param{
 				{
-					Name: "DataFormat", Type: module.Enumerated, Default: "CSV", Options: []string{"CSV", "TSV"}, Schema: true,
+					Name: "DataFormat", Type: module.Enumerated, Default: "CSV", Options: textFormats, Schema: true,
 					Doc: "How the data are written.",
 				},
 				{
 					Name: "HasHeader", Type: module.Boolean, Default: "true", Schema: true,
-					Doc: "The first row names the columns; otherwise they are called Col1, Col2, …",
+					When: &module.When{Param: "DataFormat", Is: []string{"CSV", "TSV"}},
+					Doc:  "The first row names the columns; otherwise they are called Col1, Col2, …",
 				},
 				{Name: "Data", Type: module.Script, Required: true, Schema: true, Doc: "The rows."},
 			},
-			Doc: "Makes a table of rows typed in as CSV or TSV. Types are inferred over all rows: whole numbers, numbers, truth values, dates with time, else text.",
+			Doc: "Makes a table of rows typed in. Types are those that ARFF declares; in CSV and TSV they are inferred over all rows: whole numbers, numbers, truth values, dates with time, else text. SVMLight gives the columns Label, Col1, Col2, …",
 		},
 		Run: func(_ context.Context, c *module.Call) ([]module.Value, error) {
 			text := []byte(strings.TrimRight(c.Params.Text("Data"), "\r\n") + "\n")
-			opt := frame.CSV{NoHeader: !c.Params.Bool("HasHeader"), Comma: ','}
-			if c.Params.Text("DataFormat") == "TSV" {
-				opt.Comma = '\t'
-			}
-			schema, err := frame.Inference{CSV: opt}.Infer(text)
+			f, err := parse(text, c.Params.Text("DataFormat"), c.Params.Bool("HasHeader"))
 			if err != nil {
-				return nil, parse(err)
-			}
-			layout, err := frame.NewLayout(schema)
-			if err != nil {
-				return nil, parse(err)
-			}
-			f, err := opt.Read(text, layout)
-			if err != nil {
-				return nil, parse(err)
+				return nil, err.At("Data")
 			}
 			return []module.Value{module.Table(f)}, nil
 		},
 	}
 }
 
-// parse is module error 0049: the data cannot be parsed.
-func parse(err error) error {
-	return module.Errorf(49, "the data cannot be parsed: %s", fault.Of(err).Details()[0].Message).At("Data")
+// parse reads a whole file of a text format. What cannot be read is module
+// error 0049.
+func parse(text []byte, name string, header bool) (*frame.Frame, *fault.Error) {
+	ft := format.Lookup(name)
+	o := format.Options{NoHeader: !header}
+	schema, err := ft.Infer(text, o)
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	layout, err := frame.NewLayout(schema)
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	f, err := ft.Read(text, layout, o)
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	return f, nil
+}
+
+func unreadable(err error) *fault.Error {
+	return module.Errorf(49, "the data cannot be parsed: %s", fault.Of(err).Details()[0].Message)
 }

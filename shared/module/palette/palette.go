@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/portico-ml/portico/shared/module"
+	"github.com/portico-ml/portico/shared/module/convert"
 	"github.com/portico-ml/portico/shared/module/dataio"
 	"github.com/portico-ml/portico/shared/module/evaluate"
 	"github.com/portico-ml/portico/shared/module/feature"
@@ -22,6 +23,7 @@ import (
 // New returns the palette, in the order in which an editor shows it.
 func New() *module.Palette {
 	return module.NewPalette(slices.Concat(
+		convert.Modules(),
 		dataio.Modules(),
 		evaluate.Modules(),
 		feature.Modules(),
