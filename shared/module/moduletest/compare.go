@@ -1,6 +1,7 @@
 package moduletest
 
 import (
+	"context"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
@@ -16,8 +17,8 @@ import (
 	"github.com/portico-ml/portico/shared/service"
 )
 
-// output is what a port must give: a table, or what a transformation makes of
-// one.
+// output is what a port must give: a table, or what a transformation or a
+// trained model makes of one.
 type output struct {
 	Gives string `json:"gives"`
 	Apply *input `json:"apply"`
@@ -78,11 +79,14 @@ func (o *output) table(p *module.Palette, v module.Value) (*frame.Frame, error) 
 		return v.Frame, nil
 	}
 	if o.Apply.CSV == nil {
-		return nil, errors.New("a transformation is applied to a table")
+		return nil, errors.New("a transformation or a model is applied to a table")
 	}
 	in, err := table(*o.Apply.CSV, o.Apply.Schema)
 	if err != nil {
 		return nil, err
+	}
+	if v.Kind == service.TrainedModel {
+		return score(p, v, in)
 	}
 	tr, err := p.OpenTransformation(v.Artifact)
 	if err != nil {
@@ -93,6 +97,19 @@ func (o *output) table(p *module.Palette, v module.Value) (*frame.Frame, error) 
 		return nil, err
 	}
 	return apply(bound, []*frame.Frame{in})
+}
+
+// score returns what Score Model makes of a table by a trained model.
+func score(p *module.Palette, trained module.Value, in *frame.Frame) (*frame.Frame, error) {
+	m := p.Lookup("Score Model")
+	if m == nil {
+		return nil, errors.New("the palette has no Score Model to apply a trained model with")
+	}
+	out, err := m.Execute(context.Background(), &module.Call{Inputs: []module.Value{trained, module.Table(in)}, Palette: p, Log: func(string, ...any) {}})
+	if err != nil {
+		return nil, err
+	}
+	return out[0].Frame, nil
 }
 
 // maxShown is the number of differences that are told.

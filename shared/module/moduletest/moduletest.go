@@ -31,7 +31,8 @@
 // An output is CSV text, compared cell by cell with the column names: Double
 // cells as numbers, within tolerance·max(1, |want|), all others as text. A
 // single missing cell in a table of one column is written "". An output that is
-// a transformation is {"apply": input, "gives": CSV text}. Ports that are not
+// a transformation, or a trained model, is {"apply": input, "gives": CSV text}:
+// what it makes of the input, a model by Score Model. Ports that are not
 // listed are not compared. "types" are types with levels and roles. A case has
 // outputs, or an error: a part of its text.
 //
