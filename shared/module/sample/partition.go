@@ -31,7 +31,7 @@ func PartitionAndSample() *module.Module {
 	}
 	return &module.Module{
 		Spec: module.Spec{
-			Name: "Partition and Sample", Group: group, CodeVersion: 1, Nature: module.WholeTable,
+			Name: "Partition and Sample", Group: group, CodeVersion: 1, Nature: module.WholeTable, PicksRows: true,
 			Inputs:  []module.Port{{ID: "Dataset", Kind: service.Dataset, Doc: "The table to sample or partition."}},
 			Outputs: []module.Port{{ID: "oDataset", Kind: service.Dataset, Doc: "The sample, the fold, or the rows with their folds."}},
 			Params: []module.Param{

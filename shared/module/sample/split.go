@@ -25,7 +25,7 @@ func SplitData() *module.Module {
 	return &module.Module{
 		Spec: module.Spec{
 			Name: "Split Data", Aliases: []string{"Split"},
-			Group: group, CodeVersion: 1, Nature: module.WholeTable,
+			Group: group, CodeVersion: 1, Nature: module.WholeTable, PicksRows: true,
 			Inputs: []module.Port{{ID: "Dataset", Kind: service.Dataset, Doc: "The table to split."}},
 			Outputs: []module.Port{
 				{ID: "Results dataset1", Kind: service.Dataset, Doc: "The selected rows."},

@@ -1,0 +1,10 @@
+package sample_test
+
+import (
+	"testing"
+
+	"github.com/portico-ml/portico/shared/module/moduletest"
+	"github.com/portico-ml/portico/shared/module/palette"
+)
+
+func TestGoldens(t *testing.T) { moduletest.Run(t, palette.New(), "testdata/golden") }
