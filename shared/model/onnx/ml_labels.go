@@ -20,6 +20,9 @@ func lookUp[K, V element](keys []K, values []V, otherwise V) (kernel, error) {
 		m[keys[i]] = values[i]
 	}
 	typ := typeOf[K]()
+	if words, ok := any(m).(map[string]V); ok {
+		learnMissing(words)
+	}
 	return func(c *call) error {
 		if c.in[0].typ != typ {
 			return wrongType(c.in[0])
@@ -34,6 +37,21 @@ func lookUp[K, V element](keys []K, values []V, otherwise V) (kernel, error) {
 			return otherwise
 		})
 	}, nil
+}
+
+// learnMissing gives the text of a missing cell, which is empty, the place of
+// the category that it was in training: converters write a missing cell that an
+// encoder learnt as Python prints it, and ONNX Runtime's Python reads it so.
+func learnMissing[V any](words map[string]V) {
+	if _, ok := words[""]; ok {
+		return
+	}
+	for _, w := range []string{"nan", "None"} {
+		if v, ok := words[w]; ok {
+			words[""] = v
+			return
+		}
+	}
 }
 
 // buildLabelEncoder reads keys and values of any pair of types, from lists
@@ -225,6 +243,7 @@ func buildOneHotEncoder(d *decl) (op, error) {
 	for i, v := range texts {
 		words[v] = i
 	}
+	learnMissing(words)
 	return always(func(c *call) error {
 		x := c.in[0]
 		if x.rank() > 2 || (x.typ == String) != (texts != nil) || x.typ == Bool {

@@ -45,6 +45,11 @@ G[rng.random(G.shape) < 0.15] = np.nan
 CITY = np.array(["Berlin", "Köln", "São Paulo", "New York", "Oslo"])[rng.integers(0, 5, N)]
 PLAN = np.array(["basic", "plus", "pro"])[rng.integers(0, 3, N)]
 VISITS = rng.integers(0, 6, N)
+gaps = np.random.default_rng(8)
+AREA = np.array(["north", "south", "west"], dtype=object)[gaps.integers(0, 3, N)]
+AREA[gaps.random(N) < 0.2] = np.nan
+TIER = np.array(["gold", "silver"], dtype=object)[gaps.integers(0, 2, N)]
+TIER[gaps.random(N) < 0.2] = None
 margin = (X[:, 0] - 0.7 * X[:, 1] * X[:, 2] + 0.5 * np.nan_to_num(G[:, 0], nan=2.0) + (CITY == "Oslo") - (PLAN == "pro")
           + 0.2 * VISITS + rng.normal(scale=0.6, size=N) - 1.3)
 Y2 = (margin > 0).astype(np.int64)
@@ -58,10 +63,10 @@ ROWS = 1000
 def write_rows():
     with open("rows.csv", "w", newline="") as f:
         w = csv.writer(f, lineterminator="\n")
-        w.writerow(NUM + GAPS + ["city", "plan", "visits"])
+        w.writerow(NUM + GAPS + ["city", "plan", "visits", "area", "tier"])
         for r in range(ROWS):
             w.writerow([repr(float(str(v))) for v in X[r]] + ["" if np.isnan(v) else repr(float(str(v))) for v in G[r]]
-                       + [CITY[r], PLAN[r], VISITS[r]])
+                       + [CITY[r], PLAN[r], VISITS[r], AREA[r] if isinstance(AREA[r], str) else "", TIER[r] or ""])
 
 
 def feeds(inputs):
@@ -138,6 +143,24 @@ def mixed(name, tail, y, kind, **kw):
     globals()["feeds"] = old
 
 
+def missing_text():
+    """Encoders that learnt missing cells as a category: ONNX Runtime reads NaN as the text nan and None as None, as the converter writes them."""
+    df = np.stack([AREA, TIER], 1)
+    y = (X[:, 0] + (AREA == "west") + 2 * (AREA != AREA) - (TIER == None) + gaps.normal(size=N) > 0.5).astype(np.int64)  # noqa: E711
+    types = [("area", StringTensorType([None, 1])), ("tier", StringTensorType([None, 1]))]
+    COLUMNS.update(area="area", tier="tier")
+    old = feeds
+    globals()["feeds"] = lambda i: {"area": AREA[:ROWS, None], "tier": TIER[:ROWS, None]}
+    for name, encode in (("missing_onehot", OneHotEncoder(handle_unknown="ignore")), ("missing_ordinal", OrdinalEncoder())):
+        import pandas as pd
+        frame = pd.DataFrame({"area": pd.Series(AREA, dtype=object), "tier": pd.Series(TIER, dtype=object)})
+        p = make_pipeline(ColumnTransformer([("area", encode, ["area"]), ("tier", OneHotEncoder(), ["tier"])]), DecisionTreeClassifier(max_depth=5, random_state=0)).fit(frame, y)
+        save(name, to_onnx(p, initial_types=types, options={"zipmap": False}), {"area": "area", "tier": "tier"}, "two-class", [0, 1])
+        mine, theirs = p.predict_proba(frame[:ROWS])[:, 1], np.loadtxt(name + ".csv", skiprows=1)
+        print("  ", np.abs(mine - theirs).max())
+    globals()["feeds"] = old
+
+
 def refused():
     """Graphs that cannot be scored, or not as they say: refused/{name}.onnx."""
     os.makedirs("refused", exist_ok=True)
@@ -151,6 +174,7 @@ def refused():
 def main():
     refused()
     write_rows()
+    missing_text()
     mixed("pipeline_logistic", LogisticRegression(), YS, "two-class", handle_unknown="ignore")
     mixed("pipeline_strict", LogisticRegression(), Y3, "multiclass")
     mixed("pipeline_forest", RandomForestClassifier(8, max_depth=5, random_state=0), YS, "two-class", handle_unknown="ignore")
