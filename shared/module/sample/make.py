@@ -101,7 +101,7 @@ case(M, "regular-of-numbers", {**R, "Regular expression": '\\"n" 1'}, {"Dataset"
 case(M, "regular-no-column", {**R, "Regular expression": '\\"idd" 1'}, {"Dataset": table}, error='Error 0001: column "idd"')
 case(M, "regular-number-outside", {**R, "Regular expression": "(\\9) 1"}, {"Dataset": table}, error="Error 0001")
 case(M, "regular-absent", R, {"Dataset": table}, error="Error 0003")
-case(M, "regular-no-pattern", {**R, "Regular expression": '\\"id"'}, {"Dataset": table}, error="Error 0003")
+case(M, "regular-no-pattern", {**R, "Regular expression": '\\"id"'}, {"Dataset": table}, error="no pattern behind the column")
 case(M, "regular-bad", {**R, "Regular expression": '\\"id" (?=x)'}, {"Dataset": table}, error="Error 0002")
 case(M, "regular-bare", {**R, "Regular expression": "id r1"}, {"Dataset": table}, error="Error 0002")
 
@@ -275,7 +275,7 @@ key = "Stratification key column for customized fold assignment"
 assign("custom-stratified", {**C, L: "0.6,0.4", "Stratified split for customized fold assignment": True, key: "s"}, custom([0.6, 0.4], groups=strata("s")))
 assign("custom-not-stratified", {**C, L: "0.6,0.4", "Stratified split for customized fold assignment": False, key: "s"}, custom([0.6, 0.4]))
 case(P, "custom-too-much", {**A, **C, L: "0.8,0.3"}, {"Dataset": table}, error="Error 0007")
-case(P, "custom-bad", {**A, **C, L: "0.8,x"}, {"Dataset": table}, error="Error 0002")
+case(P, "custom-bad", {**A, **C, L: "0.8,x"}, {"Dataset": table}, error='"x" is not a part')
 case(P, "custom-absent", {**A, **C}, {"Dataset": table}, error="Error 0002")
 
 rng, folds, turn = PCG(0), [[] for _ in range(5)], 0
