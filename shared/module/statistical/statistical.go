@@ -6,4 +6,14 @@ import "github.com/portico-ml/portico/shared/module"
 const group = "Statistical Functions"
 
 // Modules returns the group's modules.
-func Modules() []*module.Module { return []*module.Module{ApplyMathOperation()} }
+func Modules() []*module.Module {
+	return []*module.Module{
+		ApplyMathOperation(),
+		ComputeElementaryStatistics(),
+		ComputeLinearCorrelation(),
+		EvaluateProbabilityFunction(),
+		ReplaceDiscreteValues(),
+		SummarizeData(),
+		TestHypothesisUsingTTest(),
+	}
+}
