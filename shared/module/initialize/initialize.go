@@ -19,6 +19,7 @@ const (
 func Modules() []*module.Module {
 	var all []*module.Module
 	all = append(all, linear()...)
+	all = append(all, forests()...)
 	all = append(all, reductions()...)
 	return all
 }
