@@ -8,6 +8,7 @@
 package binned
 
 import (
+	"math"
 	"math/rand/v2"
 
 	"github.com/portico-ml/portico/shared/learn"
@@ -42,7 +43,8 @@ type Matrix struct {
 	Input trees.Precision
 
 	columns [][]uint8
-	octets  [][]uint64
+	octets  int
+	words   []uint64 // the same row by row: octet g of row r at r·octets+g
 }
 
 // Feature is how one feature was binned.
@@ -75,7 +77,7 @@ func New(d *learn.Data, o Options, s *learn.Session) *Matrix {
 	}
 	m := &Matrix{
 		Rows: d.Rows, Features: make([]Feature, len(d.X)), columns: make([][]uint8, len(d.X)),
-		octets: make([][]uint64, (len(d.X)+7)/8),
+		octets: (len(d.X) + 7) / 8,
 	}
 	plans := make([]plan, len(d.X))
 	rows := sample(d.Rows, o.Seed)
@@ -98,15 +100,24 @@ func New(d *learn.Data, o Options, s *learn.Session) *Matrix {
 		}
 		m.Features[f], m.columns[f] = m.numbers(d.X[f], &plans[f])
 	})
-	s.Each(len(m.octets), func(_, g int) { m.octets[g] = interleave(m.columns[8*g:min(8*g+8, len(m.columns))], d.Rows) })
+	m.words = make([]uint64, m.Rows*m.octets)
+	s.Spans(m.Rows, func(_, from, to int) {
+		for ; from < to; from += addRows {
+			m.interleave(from, min(to, from+addRows))
+		}
+	})
 	return m
 }
 
 // Column returns the bins of feature f, by row: read only.
 func (m *Matrix) Column(f int) []uint8 { return m.columns[f] }
 
-// Less returns the test, of a number, that sends the bins up to bin left.
+// Less returns the test, of a number, that sends the bins up to bin left; all
+// values, where bin is the last one or more.
 func (m *Matrix) Less(f, bin int) trees.Node {
+	if bin >= len(m.Features[f].Cuts) {
+		return trees.Node{Test: trees.LessEqual, Feature: int32(f), Threshold: math.Inf(1)}
+	}
 	return trees.Node{Test: trees.Less, Feature: int32(f), Threshold: m.Features[f].Cuts[bin]}
 }
 

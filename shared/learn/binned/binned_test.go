@@ -1,6 +1,7 @@
 package binned_test
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -223,7 +224,7 @@ func TestOctets(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
 	var x [][]float64
 	for range 11 {
-		c := make([]float64, 500)
+		c := make([]float64, 5000)
 		for i := range c {
 			c[i] = math.Floor(20 * r.Float64())
 		}
@@ -234,25 +235,28 @@ func TestOctets(t *testing.T) {
 		t.Fatalf("%d octets", m.Octets())
 	}
 	rows, values := []uint32{}, []uint64{}
-	for i := range 500 {
+	for i := range 5000 {
 		if i%3 > 0 {
 			rows, values = append(rows, uint32(i)), append(values, uint64(i)<<20|1)
 		}
 	}
-	for g := range m.Octets() {
-		var got, want binned.Sums
-		got.Add(m.Octet(g), rows, values)
-		for k := range 8 {
-			for i, row := range rows {
-				bin := uint8(0) // of a feature that does not exist
-				if 8*g+k < len(x) {
-					bin = m.Column(8*g + k)[row]
+	for first := range m.Octets() {
+		got := make([]binned.Sums, m.Octets()-first)
+		m.Add(got, first, rows, values)
+		for g := range got {
+			var want binned.Sums
+			for k := range 8 {
+				for i, row := range rows {
+					bin := uint8(0) // of a feature that does not exist
+					if f := 8*(first+g) + k; f < len(x) {
+						bin = m.Column(f)[row]
+					}
+					want[k][bin] += values[i]
 				}
-				want[k][bin] += values[i]
 			}
-		}
-		if got != want {
-			t.Errorf("octet %d adds up to something else", g)
+			if got[g] != want {
+				t.Errorf("octet %d adds up to something else", first+g)
+			}
 		}
 	}
 }
@@ -307,17 +311,29 @@ func BenchmarkNew(b *testing.B) {
 
 func BenchmarkAdd(b *testing.B) {
 	r := rand.New(rand.NewPCG(1, 1))
-	const n = 1 << 14
-	octet, rows, values := make([]uint64, 80_000), make([]uint32, n), make([]uint64, n)
-	for i := range octet {
-		octet[i] = r.Uint64()
+	const rows, columns = 80_000, 104
+	x := make([][]float64, columns)
+	for k := range x {
+		x[k] = make([]float64, rows)
+		for i := range x[k] {
+			x[k][i] = r.Float64()
+		}
 	}
-	for i := range rows {
-		rows[i], values[i] = uint32(i*4), r.Uint64()
+	m := binned.New(data(nil, x...), binned.Options{}, session(2))
+	for _, part := range []int{1, 4, 16, 64} {
+		var picked []uint32
+		var values []uint64
+		for i := range rows {
+			if r.IntN(part) == 0 {
+				picked, values = append(picked, uint32(i)), append(values, r.Uint64())
+			}
+		}
+		b.Run(fmt.Sprintf("one row of %d", part), func(b *testing.B) {
+			sums := make([]binned.Sums, m.Octets())
+			for b.Loop() {
+				m.Add(sums, 0, picked, values)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(picked)*columns), "ns/cell")
+		})
 	}
-	var s binned.Sums
-	for b.Loop() {
-		s.Add(octet, rows, values)
-	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n/8, "ns/bin")
 }
