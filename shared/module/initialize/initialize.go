@@ -18,6 +18,7 @@ const (
 // Modules returns the group's modules, one family a line.
 func Modules() []*module.Module {
 	var all []*module.Module
+	all = append(all, boosted()...)
 	all = append(all, linear()...)
 	all = append(all, forests()...)
 	all = append(all, reductions()...)
