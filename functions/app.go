@@ -12,6 +12,7 @@ import (
 	"github.com/portico-ml/portico/shared/auth"
 	"github.com/portico-ml/portico/shared/catalog"
 	"github.com/portico-ml/portico/shared/config"
+	"github.com/portico-ml/portico/shared/connect/outside"
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/guard"
 	"github.com/portico-ml/portico/shared/host/azfunc"
@@ -75,6 +76,8 @@ type parts struct {
 	verifier *auth.Verifier
 	links    *links.Signer // of the embedded store; nil with Azure Storage
 	accounts []string      // hosts of our own storage accounts
+	// connections are the places of the settings, by name.
+	connections map[string]outside.Connection
 }
 
 // open makes the parts whose settings may turn out to be of no use.
@@ -84,11 +87,13 @@ func (p *parts) open(a *app) {
 		allow = append(allow, guard.Network{Prefix: n.Prefix, Port: n.Port})
 	}
 	p.guard = guard.New(guard.Rules{Allow: allow})
+	var err error
+	p.connections, err = outside.ParseConnections(p.cfg.Connections.Reveal())
+	p.report("PORTICO_CONNECTIONS", err)
 	var keys []auth.MasterKey
 	for _, k := range p.cfg.MasterKeys {
 		keys = append(keys, auth.MasterKey{Name: k.Name, Key: []byte(k.Key.Reveal())})
 	}
-	var err error
 	if len(keys) > 0 {
 		p.ring, err = auth.NewRing("PORTICO_MASTER_KEYS", keys...)
 		p.report("PORTICO_MASTER_KEYS", err)

@@ -24,6 +24,7 @@ import (
 	"github.com/portico-ml/portico/shared/catalog"
 	"github.com/portico-ml/portico/shared/config"
 	"github.com/portico-ml/portico/shared/connect/blob"
+	"github.com/portico-ml/portico/shared/connect/outside"
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/host/azfunc"
 	"github.com/portico-ml/portico/shared/host/event"
@@ -46,8 +47,11 @@ func (a *app) wire(p *parts) {
 		Log:               log,
 	})
 	cat := catalog.New(st.Tables, artifact.New(st.Blobs), p.ring)
-	experiments := runs.New(runs.Config{Store: st, Catalog: cat, Log: log})
 	files := blob.New(blob.Config{Transport: p.guard.Transport(), Own: p.own(), Accounts: p.accounts})
+	world := outside.New(outside.Config{
+		Blobs: files, Dial: p.guard.DialContext, Transport: p.guard.Transport(), Accounts: p.accounts, Connections: p.connections,
+	})
+	experiments := runs.New(runs.Config{Store: st, Catalog: cat, Outside: world.For, Log: log})
 	jobs := batch.New(batch.Config{
 		Store: st,
 		Deployment: func(ctx context.Context, ws, digest string) (batch.Deployment, func(), error) {
@@ -57,10 +61,11 @@ func (a *app) wire(p *parts) {
 			}
 			return batch.Scored(d), release, nil
 		},
-		Sealer: p.ring,
-		Blobs:  files,
-		Scored: a.jobScored,
-		Ended:  a.jobEnded,
+		Sealer:  p.ring,
+		Blobs:   files,
+		Outside: world,
+		Scored:  a.jobScored,
+		Ended:   a.jobEnded,
 		Limits: batch.Limits{
 			Window:      cfg.JobWindow,
 			ChunkBytes:  cfg.ChunkBytes,
@@ -76,6 +81,7 @@ func (a *app) wire(p *parts) {
 		Timeout: cfg.ScoreTimeout,
 		Memory:  cfg.MemoryBytes,
 		Live:    live(cfg, st, log),
+		Outside: world.For,
 		Log:     log,
 	}).Register(a.router)
 	bes.New(a.registry, jobs).Register(a.router)

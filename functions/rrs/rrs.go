@@ -19,6 +19,7 @@ import (
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/frame"
 	"github.com/portico-ml/portico/shared/host/web"
+	"github.com/portico-ml/portico/shared/module"
 	"github.com/portico-ml/portico/shared/registry"
 	"github.com/portico-ml/portico/shared/scoring"
 	"github.com/portico-ml/portico/shared/service"
@@ -44,7 +45,10 @@ type Options struct {
 	// Live returns the number of processes that share the endpoints' limits of
 	// concurrent calls. Where nil every process takes the whole limit.
 	Live func() int
-	Log  *slog.Logger
+	// Outside gives modules of a service what they reach the world by; nil where
+	// services have none of those.
+	Outside func(ws, delivery string) module.Outside
+	Log     *slog.Logger
 }
 
 // Function is the rrs function.
@@ -226,6 +230,9 @@ func (f *Function) inPlace(r *http.Request, t *registry.Target, c *call, counts 
 	}
 	ports := f.prepared.ports(d)
 	s := d.Session()
+	if f.opt.Outside != nil && d.Interpreted() {
+		s.Outside = f.opt.Outside(t.Endpoint.Workspace, "")
+	}
 	err = f.run(r.Context(), info, s, ports, c)
 	if err == nil {
 		*counts = s.Counts

@@ -21,6 +21,7 @@ type step struct {
 const (
 	stepAdmit  = "admit"  // gives free slots of an endpoint to the jobs that wait
 	stepPlan   = "plan"   // splits a job
+	stepCopy   = "copy"   // makes the snapshots of a job's inputs, before it is split
 	stepCommit = "commit" // commits and delivers a job whose chunks are done
 	stepTidy   = "tidy"   // does what follows the end of a job
 )

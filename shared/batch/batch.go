@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
+	"github.com/portico-ml/portico/shared/connect"
 	"github.com/portico-ml/portico/shared/connect/blob"
 	"github.com/portico-ml/portico/shared/frame"
 	"github.com/portico-ml/portico/shared/module"
@@ -88,8 +89,16 @@ type Session interface {
 	Score(ctx context.Context) ([]*frame.Frame, error)
 	Execute(ctx context.Context) ([]module.Value, error)
 	Counts() scoring.Counts
+	SetOutside(module.Outside)
 	Reset()
 	Release()
+}
+
+// Outside opens places of a workspace: *outside.Outside.
+type Outside interface {
+	Source(ws string, p connect.Place) (connect.Source, error)
+	Sink(ws string, p connect.Place) (connect.Sink, error)
+	For(ws, delivery string) module.Outside
 }
 
 // Sealer closes what only the program may read; ad says where it is kept, and
@@ -107,6 +116,9 @@ type Config struct {
 	Sealer     Sealer
 	// Blobs opens the blobs that callers name.
 	Blobs *blob.Connector
+	// Outside opens the other places that callers name, and is what modules of
+	// a deployment reach the world by; nil where jobs have neither.
+	Outside Outside
 	// Scored, where set, is told of each job whose output is delivered, before
 	// its status says so: once, or again where the step is.
 	Scored func(context.Context, Summary)
@@ -159,3 +171,5 @@ type session struct{ *scoring.Session }
 
 func (s session) Inputs() []*frame.Frame { return s.Session.Inputs }
 func (s session) Counts() scoring.Counts { return s.Session.Counts }
+
+func (s session) SetOutside(o module.Outside) { s.Session.Outside = o }

@@ -31,8 +31,8 @@ func (j *job) staging() string {
 	return j.Plan
 }
 
-// file is one of the files a job writes: its outputs in order, then the error
-// file.
+// file is one of the files a job writes: its outputs in order, the error file,
+// then what its modules export.
 type file struct {
 	Name   string // of the output; errorFile
 	Format string
@@ -44,7 +44,11 @@ func (b *Batch) files(j *job) []file {
 	for _, o := range j.Outputs {
 		fs = append(fs, file{o.Name, o.Format, stagingKey(j.Workspace, j.ID, j.staging(), o.Name, o.Format)})
 	}
-	return append(fs, file{errorFile, "csv", stagingKey(j.Workspace, j.ID, j.staging(), errorFile, "csv")})
+	fs = append(fs, file{errorFile, "csv", stagingKey(j.Workspace, j.ID, j.staging(), errorFile, "csv")})
+	for n := range j.Exports {
+		fs = append(fs, exportFile(j, n))
+	}
+	return fs
 }
 
 // stagingKeys are the keys under which the job may have staged.
@@ -119,6 +123,8 @@ func (b *Batch) finish(ctx context.Context, j *job) error {
 		case i < len(j.Outputs) && d.Manifest().BatchOnly: // staged as it is to be
 		case i < len(j.Outputs):
 			head = frame.AppendCSVHeader(nil, d.Manifest().Outputs[i].Schema.Names(), comma(f.Format))
+		case i > len(j.Outputs):
+			head = []byte(exportHead)
 		case j.Totals.Bad == 0:
 			continue
 		default:
@@ -132,7 +138,7 @@ func (b *Batch) finish(ctx context.Context, j *job) error {
 	if err := b.unseal(j, &sec); err != nil {
 		return err
 	}
-	delivered, err := b.deliver(ctx, j, &sec)
+	delivered, err := b.deliver(ctx, j, d.Manifest(), &sec)
 	if err != nil {
 		return err
 	}
@@ -163,7 +169,7 @@ type part struct {
 
 // parts lists, per file, the parts that were staged.
 func (b *Batch) parts(ctx context.Context, j *job) ([][]part, error) {
-	ps := make([][]part, len(j.Outputs)+1)
+	ps := make([][]part, len(j.Outputs)+1+len(j.Exports))
 	if j.Whole {
 		for i, sizes := range j.Totals.Parts {
 			for n, size := range sizes {

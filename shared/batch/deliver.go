@@ -7,13 +7,14 @@ import (
 
 	"github.com/portico-ml/portico/shared/connect/blob"
 	"github.com/portico-ml/portico/shared/fault"
+	"github.com/portico-ml/portico/shared/service"
 	"github.com/portico-ml/portico/shared/storage"
 )
 
 // deliver copies the committed outputs to where the caller wants them, and
 // returns the references to show for them. Each target is written by one
 // request or one block list: whole or not at all.
-func (b *Batch) deliver(ctx context.Context, j *job, sec *secrets) (links, error) {
+func (b *Batch) deliver(ctx context.Context, j *job, m *service.Manifest, sec *secrets) (links, error) {
 	files := b.files(j)
 	if j.Drop != "" {
 		return nil, b.deliverDrop(ctx, j, files)
@@ -21,6 +22,13 @@ func (b *Batch) deliver(ctx context.Context, j *job, sec *secrets) (links, error
 	shown := links{}
 	for i, o := range j.Outputs {
 		if o.Place == nil {
+			continue
+		}
+		if o.Outside != "" {
+			if err := b.deliverTable(ctx, j, files[i], m.Outputs[i].Schema, sec.Sinks[o.Name]); err != nil {
+				return nil, at(err, o.Name)
+			}
+			shown[o.Name] = blob.Reference{BaseLocation: o.Place.Base, RelativeLocation: o.Place.Path}
 			continue
 		}
 		target, err := b.Blobs.Open(ctx, sec.Outputs[o.Name], true)
@@ -35,6 +43,11 @@ func (b *Batch) deliver(ctx context.Context, j *job, sec *secrets) (links, error
 			return nil, err
 		}
 		shown[o.Name] = ref
+	}
+	for n, node := range j.Exports {
+		if err := b.deliverExport(ctx, j, n, sec.Exports[node]); err != nil {
+			return nil, at(err, node)
+		}
 	}
 	return shown, nil
 }

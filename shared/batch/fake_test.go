@@ -78,6 +78,8 @@ func (s *tariffSession) Inputs() []*frame.Frame { return s.in }
 func (s *tariffSession) Counts() scoring.Counts { return s.counts }
 func (s *tariffSession) Release()               {}
 
+func (s *tariffSession) SetOutside(module.Outside) {}
+
 func (s *tariffSession) Reset() {
 	s.in[0].Reset()
 	s.out[0].Reset()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/portico-ml/portico/shared/connect"
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/storage"
 )
@@ -84,6 +85,10 @@ type job struct {
 	// Ignored counts columns of the inputs that the service does not know.
 	Ignored int `json:"ignored,omitempty"`
 
+	// Exports are the nodes whose modules write outside, in the order in which
+	// they did; set on the way to Committing.
+	Exports []string `json:"exports,omitempty"`
+
 	// Totals are set on the way to Committing.
 	Totals *totals `json:"totals,omitempty"`
 	// Failure is why the job failed or was cancelled.
@@ -104,6 +109,9 @@ type source struct {
 	Drop   string `json:"drop,omitempty"` // a key in container drop
 	// Place is the caller's blob without its secrets, which are sealed.
 	Place *place `json:"place,omitempty"`
+	// Outside is the kind of the place of which Key is to be a snapshot: it is
+	// made before the job is planned.
+	Outside connect.Kind `json:"outside,omitempty"`
 	// ETag, where set, is the only version of the blob that is meant.
 	ETag string `json:"etag,omitempty"`
 }
@@ -113,6 +121,8 @@ type sink struct {
 	Name   string `json:"name"`
 	Format string `json:"format"`
 	Place  *place `json:"place,omitempty"`
+	// Outside is the kind of a Place that is no blob.
+	Outside connect.Kind `json:"outside,omitempty"`
 }
 
 // place is a blob reference as far as it may be seen.

@@ -31,6 +31,12 @@ func (b *Batch) plan(ctx context.Context, id string) error {
 	default:
 		return b.tidy(ctx, j)
 	}
+	if missing, err := b.toCopy(ctx, j); err != nil || len(missing) > 0 {
+		if err != nil {
+			return err
+		}
+		return b.send(ctx, step{Step: stepCopy, Job: id})
+	}
 	var sec secrets
 	if err := b.unseal(j, &sec); err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/portico-ml/portico/shared/connect"
 	"github.com/portico-ml/portico/shared/connect/blob"
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/service"
@@ -17,8 +18,8 @@ import (
 type request struct {
 	Inputs     map[string]json.RawMessage
 	Input      json.RawMessage
-	Outputs    map[string]*blob.Reference
-	Output     *blob.Reference
+	Outputs    map[string]*connect.Place
+	Output     *connect.Place
 	Parameters map[string]json.RawMessage `json:"GlobalParameters"`
 	Options    Options
 }
@@ -123,7 +124,7 @@ func (r *request) inputs(ports []service.Port) ([]json.RawMessage, error) {
 
 // outputs maps the request's output references to the service's outputs, in
 // the service's order; nil where there is none.
-func (r *request) outputs(ports []service.Port) ([]*blob.Reference, error) {
+func (r *request) outputs(ports []service.Port) ([]*connect.Place, error) {
 	given := r.Outputs
 	if r.Output != nil {
 		if len(given) > 0 {
@@ -132,15 +133,15 @@ func (r *request) outputs(ports []service.Port) ([]*blob.Reference, error) {
 		if len(ports) != 1 {
 			return nil, fault.New(fault.BadArgument, "InvalidOutputOverrideName", "The service has %d outputs (%s): name them in Outputs.", len(ports), names(ports))
 		}
-		given = map[string]*blob.Reference{ports[0].Name: r.Output}
+		given = map[string]*connect.Place{ports[0].Name: r.Output}
 	}
-	out := make([]*blob.Reference, len(ports))
+	out := make([]*connect.Place, len(ports))
 	for name, ref := range given {
 		i := slices.IndexFunc(ports, func(p service.Port) bool { return p.Name == name })
 		if i < 0 {
 			return nil, fault.New(fault.BadArgument, "InvalidOutputOverrideName", "The service has no output %q (names are case-sensitive); its outputs are: %s.", name, names(ports)).At(name)
 		}
-		if ref == nil || ref.IsZero() {
+		if ref == nil || zero(ref) {
 			return nil, fault.New(fault.BadArgument, "MissingOutputOverrideSpecification", "Output %s is named but no blob is given for it.", name).At(name)
 		}
 		out[i] = ref
@@ -177,6 +178,11 @@ func extension(name string, ref *blob.Reference, formats []string) (string, erro
 		return "", fault.New(fault.BadArgument, "InvalidBlobExtension", "%s: the file has %s; supported are .%s", name, what, strings.Join(formats, ", .")).At(name)
 	}
 	return ext, nil
+}
+
+// zero reports whether nothing of a place is given.
+func zero(p *connect.Place) bool {
+	return p.Source == "" && p.Connection == "" && blob.ReferenceOf(*p).IsZero()
 }
 
 func null(raw json.RawMessage) bool { return len(raw) == 0 || string(raw) == "null" }

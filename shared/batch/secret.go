@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/portico-ml/portico/shared/connect"
 	"github.com/portico-ml/portico/shared/connect/blob"
 	"github.com/portico-ml/portico/shared/fault"
 )
@@ -13,9 +14,14 @@ import (
 // and nowhere else, and erased by the write that ends the job. All global
 // parameters count: any of them may be a password.
 type secrets struct {
-	Inputs     map[string]blob.Reference `json:"inputs,omitempty"`
-	Outputs    map[string]blob.Reference `json:"outputs,omitempty"`
-	Parameters map[string]string         `json:"parameters,omitempty"`
+	Inputs  map[string]blob.Reference `json:"inputs,omitempty"`
+	Outputs map[string]blob.Reference `json:"outputs,omitempty"`
+	// Sources and Sinks are inputs and outputs that are no single blob, and
+	// Exports the places that modules write to, by node.
+	Sources    map[string]connect.Place `json:"sources,omitempty"`
+	Sinks      map[string]connect.Place `json:"sinks,omitempty"`
+	Exports    map[string]connect.Place `json:"exports,omitempty"`
+	Parameters map[string]string        `json:"parameters,omitempty"`
 }
 
 // links take the place of the secrets of a Finished job: the references of

@@ -18,7 +18,7 @@ func (b *Batch) JobWorker(places *event.Places) *event.Worker[step] {
 		Limit:    8,
 		Deadline: stepDeadline,
 		DeadlineOf: func(s step) time.Duration {
-			if s.Step == stepCommit {
+			if s.Step == stepCommit || s.Step == stepCopy {
 				return commitDeadline
 			}
 			return stepDeadline
@@ -44,6 +44,8 @@ func (b *Batch) step(ctx context.Context, s step) error {
 		return b.admit(ctx, s.Workspace, s.Endpoint)
 	case stepPlan:
 		err = b.plan(ctx, s.Job)
+	case stepCopy:
+		err = b.copyIn(ctx, s.Job)
 	case stepCommit:
 		err = b.commit(ctx, s.Job)
 	case stepTidy:

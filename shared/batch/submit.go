@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 
+	"github.com/portico-ml/portico/shared/connect"
 	"github.com/portico-ml/portico/shared/connect/blob"
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/service"
@@ -98,13 +99,13 @@ func (b *Batch) describe(ctx context.Context, j *job, r *request) error {
 	if err != nil {
 		return err
 	}
-	sec.Inputs = make(map[string]blob.Reference)
+	sec.Inputs, sec.Sources = make(map[string]blob.Reference), make(map[string]connect.Place)
 	for i, p := range m.Inputs {
 		s := source{Name: p.Name}
 		if inline(raw[i]) {
 			err = b.snapshot(ctx, j, &s, p, d.Input(i), raw[i])
 		} else {
-			err = b.describeInput(ctx, &s, raw[i], &sec)
+			err = b.describeInput(ctx, j, &s, raw[i], &sec)
 		}
 		if err != nil {
 			return at(err, p.Name)
@@ -119,15 +120,16 @@ func (b *Batch) describeOutputs(ctx context.Context, j *job, r *request, ports [
 	if err != nil {
 		return err
 	}
-	sec.Outputs = make(map[string]blob.Reference)
+	sec.Outputs, sec.Sinks = make(map[string]blob.Reference), make(map[string]connect.Place)
 	for i, p := range ports {
 		known := outputFormats(p.Kind)
 		o := sink{Name: p.Name, Format: known[0]}
-		if ref := refs[i]; ref != nil {
-			if o.Format, err = extension(p.Name, ref, known); err != nil {
+		if to := refs[i]; to != nil && oneBlob(to) {
+			ref := blob.ReferenceOf(*to)
+			if o.Format, err = extension(p.Name, &ref, known); err != nil {
 				return err
 			}
-			target, err := b.Blobs.Open(ctx, *ref, true)
+			target, err := b.Blobs.Open(ctx, ref, true)
 			if fault.Is(err, fault.Forbidden) {
 				err = fault.New(fault.BadArgument, "InvalidBlob", "%s cannot be written: %s", p.Name, fault.Of(err).Msg).Because(err)
 			}
@@ -135,21 +137,29 @@ func (b *Batch) describeOutputs(ctx context.Context, j *job, r *request, ports [
 				return at(err, p.Name)
 			}
 			o.Place = &place{Base: target.Base(), Path: target.Path()}
-			sec.Outputs[p.Name] = *ref
+			sec.Outputs[p.Name] = ref
+		} else if to != nil {
+			if err := b.describeSink(ctx, j, &o, p, *to, sec); err != nil {
+				return at(err, p.Name)
+			}
 		}
 		j.Outputs = append(j.Outputs, o)
 	}
 	return nil
 }
 
-func (b *Batch) describeInput(ctx context.Context, s *source, raw json.RawMessage, sec *secrets) error {
-	var ref blob.Reference
-	if json.Unmarshal(raw, &ref) != nil {
+func (b *Batch) describeInput(ctx context.Context, j *job, s *source, raw json.RawMessage, sec *secrets) error {
+	var p connect.Place
+	if json.Unmarshal(raw, &p) != nil {
 		return fault.New(fault.BadArgument, "InvalidBlob", "%s is not a blob reference", s.Name)
 	}
-	if ref.IsZero() {
+	if zero(&p) {
 		return fault.New(fault.BadArgument, "MissingInputBlobInformation", "Input %s has no blob information.", s.Name)
 	}
+	if !oneBlob(&p) {
+		return b.describeSource(j, s, p, sec)
+	}
+	ref := blob.ReferenceOf(p)
 	src, err := b.Blobs.Open(ctx, ref, false)
 	if fault.Is(err, fault.Forbidden) {
 		return fault.New(fault.BadArgument, "BlobNotFound", "%s cannot be read: %s", s.Name, fault.Of(err).Msg).Because(err)

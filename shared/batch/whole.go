@@ -51,20 +51,28 @@ func (b *Batch) runWhole(ctx context.Context, id string) error {
 	case j.State != Running:
 		return nil
 	}
-	t, err := b.holdWhole(ctx, l, j)
+	var out exports
+	t, err := b.holdWhole(ctx, l, j, &out)
 	if err != nil {
 		l.release(ctx) // the next try need not wait for it to lapse
 		return err
 	}
 	epoch, ignored := j.Epoch, j.Ignored
+	var sealed error
 	if j, _, err = b.change(ctx, id, func(j *job) bool {
 		if j.State != Running || j.Epoch != epoch {
 			return false
 		}
-		j.State, j.Totals, j.Ignored = Committing, &t, ignored
-		return true
+		j.State, j.Totals, j.Ignored, j.Exports = Committing, &t, ignored, out.nodes
+		if len(out.nodes) > 0 {
+			sealed = b.reseal(j, out.places)
+		}
+		return sealed == nil
 	}); err != nil {
 		return err
+	}
+	if sealed != nil {
+		return sealed
 	}
 	if j.State != Committing {
 		return nil // another holder ends it
@@ -73,11 +81,11 @@ func (b *Batch) runWhole(ctx context.Context, id string) error {
 }
 
 // holdWhole does the work of a whole job while its lease is renewed.
-func (b *Batch) holdWhole(ctx context.Context, l *lease, j *job) (totals, error) {
+func (b *Batch) holdWhole(ctx context.Context, l *lease, j *job, out *exports) (totals, error) {
 	work, lost := context.WithCancelCause(ctx)
 	var renewing sync.WaitGroup
 	renewing.Go(func() { l.renew(work, lost, j.Epoch) })
-	t, err := b.scoreWhole(work, j)
+	t, err := b.scoreWhole(work, j, out)
 	if cause := context.Cause(work); err != nil && ctx.Err() == nil && cause != nil {
 		err = cause // the lease went, and with it the work
 	}
@@ -185,7 +193,7 @@ func (l *lease) release(ctx context.Context) {
 var errLeaseLost = fault.New(fault.Throttled, "", "the lease of the job was lost")
 
 // scoreWhole reads all inputs, scores them together and stages the outputs.
-func (b *Batch) scoreWhole(ctx context.Context, j *job) (t totals, err error) {
+func (b *Batch) scoreWhole(ctx context.Context, j *job, apart *exports) (t totals, err error) {
 	first, err := b.segment(ctx, j, 0)
 	if err != nil {
 		return t, err
@@ -206,6 +214,10 @@ func (b *Batch) scoreWhole(ctx context.Context, j *job) (t totals, err error) {
 	sess := d.Session()
 	if err := sess.SetParameters(sec.Parameters); err != nil {
 		return t, err
+	}
+	if b.Outside != nil {
+		apart.Outside = b.Outside.For(j.Workspace, "")
+		sess.SetOutside(apart)
 	}
 	var errs []byte
 	ignored := 0
@@ -229,10 +241,13 @@ func (b *Batch) scoreWhole(ctx context.Context, j *job) (t totals, err error) {
 	}
 	c := sess.Counts()
 	t.Missing, t.Unknown, t.Chunks = int64(c.Missing), int64(c.UnknownLevels), 1
-	t.Parts = make([][]int64, len(j.Outputs)+1)
+	j.Exports = apart.nodes
+	t.Parts = make([][]int64, len(j.Outputs)+1+len(j.Exports))
 	for i, f := range b.files(j) {
 		w := &partWriter{b: b, j: j, f: f}
 		switch {
+		case i > len(out):
+			err = w.write(ctx, frame.Encode(apart.tables[i-len(out)-1]))
 		case i == len(out):
 			err = w.write(ctx, errs)
 		case out[i].Frame == nil:

@@ -47,6 +47,7 @@ type Config struct {
 	RequireEvidence bool // PORTICO_REQUIRE_EVIDENCE
 
 	AllowNetworks []Network // PORTICO_ALLOW_NETWORKS
+	Connections   Secret    // PORTICO_CONNECTIONS
 
 	MaxBodyBytes int64         // PORTICO_MAX_BODY_BYTES
 	MaxRows      int           // PORTICO_MAX_ROWS

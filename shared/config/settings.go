@@ -169,6 +169,12 @@ var settings = []Setting{
 		set:     setNetworks,
 	},
 	{
+		Name: "PORTICO_CONNECTIONS", Unit: "JSON object of places by name",
+		Example: `{"warehouse":{"Source":"PostgreSql","Server":"db.example.org","Database":"dw","User":"portico","Password":"…","Workspaces":["*"]}}`,
+		Meaning: "Places that jobs and experiments may name as Connection, with the credentials to reach them; Source is Blob, Table, SqlServer, PostgreSql, MySql, Hive, Http or OData, Workspaces the ids of those that may use it, or *.",
+		set:     func(c *Config, v string) error { c.Connections = NewSecret(v); return nil },
+	},
+	{
 		Name: "PORTICO_MAX_BODY_BYTES", Unit: "bytes, or with KiB, MiB, GiB", Default: "16MiB", Example: "16MiB",
 		Meaning: "Longest body of a request that is answered at once.",
 		set:     size(1<<10, 1<<30, func(c *Config) *int64 { return &c.MaxBodyBytes }),

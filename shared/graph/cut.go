@@ -27,6 +27,8 @@ type Cut struct {
 	// BatchOnly says that a call trains or evaluates, or that an output is not
 	// a table.
 	BatchOnly bool
+	// Outside says that a call reads or writes outside: once, whatever its rows.
+	Outside bool
 }
 
 // Held is what an asset of a deployment holds: experiment asset AssetID, or
@@ -162,7 +164,8 @@ func (c *cutting) keep(i int) {
 		c.freeze(i, n)
 		return
 	}
-	c.BatchOnly = c.BatchOnly || v.Mod.Run != nil && !v.Mod.Outside
+	c.BatchOnly = c.BatchOnly || v.Mod.Run != nil && !v.Mod.Outside || v.Mod.BatchUnless != "" && !v.Values.Bool(v.Mod.BatchUnless)
+	c.Outside = c.Outside || v.Mod.Outside
 	if v.Mod.Nature == module.WholeTable {
 		c.Whole = append(c.Whole, v.ID)
 	}

@@ -87,6 +87,10 @@ type Call struct {
 	Pinned []frame.Schema
 	// Log adds a line to the node's log; never nil.
 	Log func(format string, args ...any)
+	// Node is the id of the node in its graph, and Outside what a module that
+	// is Outside reaches the world by.
+	Node    string
+	Outside Outside
 	// Saved and Checkpoint let a long training go on in another message of the
 	// run, as learn.Session says. Checkpoint is nil outside runs.
 	Saved      []byte

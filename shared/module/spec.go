@@ -36,6 +36,9 @@ type Spec struct {
 	// Outside says that the module reads from or writes to somewhere outside
 	// the experiment: Import Data, Export Data.
 	Outside bool `json:"outside,omitempty"`
+	// BatchUnless names a Boolean parameter without which a published service
+	// with this module works in batch jobs only.
+	BatchUnless string `json:"batchUnless,omitempty"`
 	// PicksRows says that the module picks rows of its table, or adds some, for
 	// training and testing: a predictive experiment does without it.
 	PicksRows bool    `json:"picksRows,omitempty"`

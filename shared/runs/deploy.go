@@ -134,7 +134,7 @@ func (b *builder) build(ctx context.Context) error {
 		return err
 	}
 	b.cut = cut
-	b.m = service.Manifest{Format: scoring.ManifestFormat, Graph: cut.Doc.Canonical(), Whole: len(cut.Whole)+len(cut.Apart) > 0 || cut.BatchOnly, BatchOnly: cut.BatchOnly}
+	b.m = service.Manifest{Format: scoring.ManifestFormat, Graph: cut.Doc.Canonical(), Whole: len(cut.Whole)+len(cut.Apart) > 0 || cut.BatchOnly || cut.Outside, BatchOnly: cut.BatchOnly}
 	for _, step := range []func(context.Context) error{b.assets, b.ports, b.pins, b.settle, b.samples} {
 		if err := step(ctx); err != nil {
 			return err

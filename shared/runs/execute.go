@@ -182,6 +182,7 @@ func (x *executor) end(ctx context.Context, s State, f *Failure, nodes ...*Node)
 
 // work executes the nodes in order.
 func (x *executor) work(ctx context.Context) error {
+	worked := false // each message gets on, however short its time
 	for i := range x.g.Nodes {
 		v := &x.g.Nodes[i]
 		if v.InputID != "" || v.OutputID != "" {
@@ -195,9 +196,10 @@ func (x *executor) work(ctx context.Context) error {
 		if n.State == Finished {
 			continue
 		}
-		if time.Since(x.begun) > x.r.limits.Slice {
+		if worked && time.Since(x.begun) > x.r.limits.Slice {
 			return errSlice
 		}
+		worked = true
 		failure, err := x.node(ctx, i, n)
 		if err != nil {
 			return err
@@ -324,7 +326,10 @@ func (x *executor) execute(ctx context.Context, i int, n *Node) (values []module
 		}
 	}
 	c := &checkpoints{x: x, n: n, last: time.Now()}
-	call := &module.Call{Params: v.Values, Inputs: inputs, Palette: x.r.palette, Log: n.logf}
+	call := &module.Call{Params: v.Values, Inputs: inputs, Palette: x.r.palette, Log: n.logf, Node: v.ID}
+	if x.r.outside != nil {
+		call.Outside = x.r.outside(x.run.Workspace, "run."+x.run.ID)
+	}
 	call.Checkpoint = func(state func() ([]byte, error)) error { return c.offer(nodeCtx, state) }
 	if call.Saved, err = c.read(nodeCtx); err != nil {
 		return nil, err

@@ -15,6 +15,10 @@ import (
 	"github.com/portico-ml/portico/shared/storage"
 )
 
+// useCached is the parameter of a module that reads outside with which it need
+// not read again. The password that it read with is no part of what it read.
+const useCached = "Use cached results"
+
 // key identifies what vertex i computes: module and code version, parameters
 // (a seed is one of them) and the digests of its inputs. It is "" where the
 // results may not be used again: the module reads outside, or a secret decides
@@ -33,12 +37,12 @@ func (x *executor) key(i int) (string, error) {
 		put("asset", string(a.Kind), a.Digest)
 		return hex.EncodeToString(h.Sum(nil)), nil
 	}
-	if v.Mod.Outside {
+	if v.Mod.Outside && !v.Values.Bool(useCached) {
 		return "", nil
 	}
 	put(v.Mod.Name, fmt.Sprint(v.Mod.CodeVersion))
 	for k := range v.Mod.Params {
-		if p := &v.Mod.Params[k]; p.Secret() && v.Values.Text(p.Name) != "" {
+		if p := &v.Mod.Params[k]; p.Secret() && !v.Mod.Outside && v.Values.Text(p.Name) != "" {
 			return "", nil
 		}
 	}

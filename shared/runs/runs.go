@@ -161,6 +161,9 @@ const maxStarts = 3
 type Config struct {
 	Store   *storage.Store
 	Catalog Catalog
+	// Outside, where set, gives modules what they reach the world by; see
+	// module.Outside. delivery names the run.
+	Outside func(ws, delivery string) module.Outside
 	Limits  Limits
 	Log     *slog.Logger
 }
@@ -171,6 +174,7 @@ type Runs struct {
 	queues    storage.Queues
 	artifacts *artifact.Store
 	catalog   Catalog
+	outside   func(ws, delivery string) module.Outside
 	palette   *module.Palette
 	limits    Limits
 	log       *slog.Logger
@@ -180,7 +184,7 @@ type Runs struct {
 func New(c Config) *Runs {
 	return &Runs{
 		tables: c.Store.Tables, queues: c.Store.Queues, artifacts: artifact.New(c.Store.Blobs),
-		catalog: c.Catalog, palette: palette.New(), limits: c.Limits.withDefaults(), log: c.Log,
+		catalog: c.Catalog, outside: c.Outside, palette: palette.New(), limits: c.Limits.withDefaults(), log: c.Log,
 	}
 }
 

@@ -25,7 +25,7 @@ func (s *Session) Execute(ctx context.Context) ([]module.Value, error) {
 		if err := s.begin(); err != nil {
 			return nil, err
 		}
-		return s.d.interpret(ctx, s.Inputs, s.values)
+		return s.d.interpret(ctx, s.Outside, s.Inputs, s.values)
 	}
 	tables, err := s.Score(ctx)
 	if err != nil {
@@ -41,7 +41,7 @@ func (s *Session) Execute(ctx context.Context) ([]module.Value, error) {
 // Interpreted reports whether a call executes the graph node by node.
 func (d *Deployment) Interpreted() bool { return d.interpreted }
 
-func (d *Deployment) interpret(ctx context.Context, inputs []*frame.Frame, values map[string]string) ([]module.Value, error) {
+func (d *Deployment) interpret(ctx context.Context, outside module.Outside, inputs []*frame.Frame, values map[string]string) ([]module.Value, error) {
 	results := make(map[graph.Ref]module.Value)
 	filled := d.filled(values)
 	for i := range d.graph.Nodes {
@@ -60,7 +60,7 @@ func (d *Deployment) interpret(ctx context.Context, inputs []*frame.Frame, value
 			a := d.assets[v.AssetID]
 			results[graph.Ref{Node: i}] = module.Value{Kind: d.graph.Doc.Assets[v.AssetID].Kind, Frame: a.Const, Artifact: a.Artifact}
 		case v.Mod != nil:
-			out, err := d.execute(ctx, i, filled[v.ID], results)
+			out, err := d.execute(ctx, outside, i, filled[v.ID], results)
 			if err != nil {
 				return nil, err
 			}
@@ -80,13 +80,13 @@ func (d *Deployment) interpret(ctx context.Context, inputs []*frame.Frame, value
 }
 
 // execute runs vertex i.
-func (d *Deployment) execute(ctx context.Context, i int, given map[string]string, results map[graph.Ref]module.Value) ([]module.Value, error) {
+func (d *Deployment) execute(ctx context.Context, outside module.Outside, i int, given map[string]string, results map[graph.Ref]module.Value) ([]module.Value, error) {
 	v := &d.graph.Nodes[i]
 	params, err := d.parameters(v, given)
 	if err != nil {
 		return nil, err
 	}
-	call := &module.Call{Params: params, Palette: d.palette, Inputs: make([]module.Value, len(v.In)), Log: func(string, ...any) {}}
+	call := &module.Call{Params: params, Palette: d.palette, Inputs: make([]module.Value, len(v.In)), Log: func(string, ...any) {}, Node: v.ID, Outside: outside}
 	for k, r := range v.In {
 		if r != graph.None {
 			call.Inputs[k] = results[r]

@@ -27,6 +27,9 @@ type Session struct {
 	Inputs []*frame.Frame
 	// Counts are what the last Score met.
 	Counts Counts
+	// Outside is what modules that read or write outside reach the world by;
+	// for the caller to set, and gone with Release.
+	Outside module.Outside
 
 	d      *Deployment
 	values map[string]string // parameters, where the deployment is interpreted
@@ -175,7 +178,7 @@ func (s *Session) Reset() {
 
 // Release gives the session's memory back.
 func (s *Session) Release() {
-	s.values = nil
+	s.values, s.Outside = nil, nil
 	if s.work != nil && s.work.plan != s.d.base {
 		s.work.release()
 		s.work = nil

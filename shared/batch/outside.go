@@ -1,0 +1,415 @@
+package batch
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/portico-ml/portico/shared/connect"
+	"github.com/portico-ml/portico/shared/connect/blob"
+	"github.com/portico-ml/portico/shared/fault"
+	"github.com/portico-ml/portico/shared/frame"
+	"github.com/portico-ml/portico/shared/frame/format"
+	"github.com/portico-ml/portico/shared/module"
+	"github.com/portico-ml/portico/shared/service"
+	"github.com/portico-ml/portico/shared/storage"
+)
+
+// A job reads immutable blobs and stages into blobs of ours, whatever it is
+// asked to read and write. Databases, feeds, addresses and several blobs at
+// once are copied into one blob before the job is planned; what goes to a
+// database is delivered from the committed blob, once.
+
+// oneBlob reports whether a place is what a job reads and writes as it is: a
+// single blob of a format that splits, with a header.
+func oneBlob(p *connect.Place) bool {
+	if p.Source != "" && p.Source != connect.Blob || p.Connection != "" || p.FileFormat != "" || p.NoHeader {
+		return false
+	}
+	ref := blob.ReferenceOf(*p)
+	if loc := ref.RelativeLocation; strings.ContainsAny(loc, "*?") || strings.HasSuffix(loc, "/") {
+		return false
+	}
+	known, _, err := connect.FileFormat("", ref.RelativeLocation)
+	return err != nil || !known.Splits || slices.Contains(formats, ref.Ext())
+}
+
+// outside returns what opens other places than blobs.
+func (b *Batch) outside(kind connect.Kind) (Outside, error) {
+	if b.Outside == nil {
+		return nil, fault.New(fault.Unsupported, "", "jobs read and write blobs only, not places of kind %q", kind)
+	}
+	return b.Outside, nil
+}
+
+// describeSource checks the place of an input that is to be copied first. It
+// is reached when the copy is made.
+func (b *Batch) describeSource(j *job, s *source, p connect.Place, sec *secrets) error {
+	if p.Source == "" && p.Connection == "" {
+		p.Source = connect.Blob
+	}
+	out, err := b.outside(p.Source)
+	if err != nil {
+		return err
+	}
+	if _, err := out.Source(j.Workspace, p); err != nil {
+		return err
+	}
+	s.Outside, s.Format = p.Source, format.CSV
+	s.Key = inputKey(j.Workspace, j.ID, s.Name, j.ID, s.Format)
+	sec.Sources[s.Name] = p
+	return nil
+}
+
+// describeSink checks the place of an output that is no blob, and that it can
+// be written.
+func (b *Batch) describeSink(ctx context.Context, j *job, o *sink, p service.Port, to connect.Place, sec *secrets) error {
+	out, err := b.outside(to.Source)
+	if err != nil {
+		return err
+	}
+	if p.Kind != "" && p.Kind != service.Dataset {
+		return fault.New(fault.Unsupported, "DataTypeNotSupported", "output %s is a %s, which goes to a blob only", p.Name, p.Kind)
+	}
+	target, err := out.Sink(j.Workspace, to)
+	if err == nil {
+		err = target.Check(ctx, p.Schema)
+	}
+	if err != nil {
+		return err
+	}
+	o.Outside = to.Source
+	if o.Outside == "" {
+		o.Outside = "Connection"
+	}
+	o.Place = &place{Base: to.Server, Path: strings.TrimPrefix(to.Database+"/"+to.Table, "/")}
+	sec.Sinks[p.Name] = to
+	return nil
+}
+
+// toCopy returns the inputs whose snapshot is not there yet.
+func (b *Batch) toCopy(ctx context.Context, j *job) ([]int, error) {
+	var missing []int
+	for i, s := range j.Inputs {
+		if s.Outside == "" {
+			continue
+		}
+		_, err := b.store.Blobs.Head(ctx, s.Key)
+		gone, err := absent(err)
+		if err != nil {
+			return nil, err
+		}
+		if gone {
+			missing = append(missing, i)
+		}
+	}
+	return missing, nil
+}
+
+// copyIn makes the snapshots of a job that is being planned. A copy that dies
+// begins again; of two at once the first to end counts.
+func (b *Batch) copyIn(ctx context.Context, id string) error {
+	j, err := b.load(ctx, id)
+	if err != nil {
+		return err
+	}
+	if j.State != Planning {
+		return b.tidy(ctx, j)
+	}
+	missing, err := b.toCopy(ctx, j)
+	if err != nil {
+		return err
+	}
+	var sec secrets
+	if err := b.unseal(j, &sec); err != nil {
+		return err
+	}
+	for _, i := range missing {
+		if err := b.copyInput(ctx, j, &j.Inputs[i], i, sec.Sources[j.Inputs[i].Name]); err != nil {
+			return at(err, j.Inputs[i].Name)
+		}
+	}
+	return b.send(ctx, step{Step: stepPlan, Job: id})
+}
+
+func (b *Batch) copyInput(ctx context.Context, j *job, s *source, i int, p connect.Place) error {
+	out, err := b.outside(p.Source)
+	if err != nil {
+		return err
+	}
+	from, err := out.Source(j.Workspace, p)
+	if err != nil {
+		return err
+	}
+	r, err := from.Open(ctx)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	w := &snapshotWriter{b: b, key: s.Key, try: service.NewID()}
+	if r.Text != nil {
+		err = b.copyText(ctx, w, j, i, r)
+	} else {
+		err = w.table(ctx, r)
+	}
+	if err != nil {
+		return err
+	}
+	return w.commit(ctx, j.meta())
+}
+
+// copyText copies a file: as it is where a job reads its format, else as it is
+// printed.
+func (b *Batch) copyText(ctx context.Context, w *snapshotWriter, j *job, i int, r *connect.Records) error {
+	if r.Format.Name != format.CSV {
+		text, err := io.ReadAll(io.LimitReader(r.Text, b.lim.WholeBytes+1))
+		if err != nil {
+			return err
+		}
+		if int64(len(text)) > b.lim.WholeBytes {
+			return fault.New(fault.TooLarge, "OutOfMemoryLimit", "a file of format %s has more than %d bytes: that is the most that is read before a job; csv has no such limit", r.Format.Name, b.lim.WholeBytes)
+		}
+		f, err := connect.Parse(text, r.Format, r.NoHeader, nil)
+		if err != nil {
+			return err
+		}
+		return w.write(ctx, frame.AppendCSV(nil, f, ','))
+	}
+	if r.NoHeader {
+		d, release, err := b.Deployment(ctx, j.Workspace, j.Digest)
+		if err != nil {
+			return err
+		}
+		err = w.write(ctx, frame.AppendCSVHeader(nil, d.Input(i).Schema.Names(), ','))
+		release()
+		if err != nil {
+			return err
+		}
+	}
+	buf := make([]byte, 256<<10)
+	for {
+		n, err := r.Text.Read(buf)
+		if werr := w.write(ctx, buf[:n]); werr != nil {
+			return werr
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// snapshotWriter stages a snapshot in parts of its own.
+type snapshotWriter struct {
+	b    *Batch
+	key  string
+	try  string // no two copies stage under the same ids
+	buf  []byte
+	text []byte
+	ids  []storage.PartID
+}
+
+func (w *snapshotWriter) write(ctx context.Context, p []byte) error {
+	for w.buf = append(w.buf, p...); len(w.buf) >= wholePart; {
+		if err := w.part(ctx, w.buf[:wholePart]); err != nil {
+			return err
+		}
+		w.buf = append(w.buf[:0], w.buf[wholePart:]...)
+	}
+	return nil
+}
+
+func (w *snapshotWriter) part(ctx context.Context, body []byte) error {
+	id := partID(w.key, w.try, "", len(w.ids))
+	w.ids = append(w.ids, id)
+	return w.b.store.Blobs.PutPart(ctx, w.key, id, body)
+}
+
+// table prints typed rows.
+func (w *snapshotWriter) table(ctx context.Context, r *connect.Records) error {
+	w.text = frame.AppendCSVHeader(w.text, r.Schema.Names(), ',')
+	for {
+		if err := w.write(ctx, w.text); err != nil {
+			return err
+		}
+		f, err := r.Next(ctx)
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		w.text = frame.AppendCSVRows(w.text[:0], f, 0, f.Rows(), ',')
+	}
+}
+
+func (w *snapshotWriter) commit(ctx context.Context, meta map[string]string) error {
+	if len(w.buf) > 0 || len(w.ids) == 0 {
+		if len(w.buf) == 0 { // an empty file, which reading refuses
+			_, err := w.b.store.Blobs.Put(ctx, w.key, nil, meta, storage.Condition{IfAbsent: true})
+			return made(err)
+		}
+		if err := w.part(ctx, w.buf); err != nil {
+			return err
+		}
+	}
+	_, err := w.b.store.Blobs.Commit(ctx, w.key, w.ids, meta, storage.Condition{IfAbsent: true})
+	return made(err)
+}
+
+// made takes it for done that another copy was faster.
+func made(err error) error {
+	if fault.Is(err, fault.Conflict) {
+		return nil
+	}
+	return err
+}
+
+// deliveryBytes is how much is read of a committed file at once.
+const deliveryBytes = 4 << 20
+
+// deliverTable writes a committed output to a place that is no blob.
+func (b *Batch) deliverTable(ctx context.Context, j *job, f file, schema frame.Schema, to connect.Place) error {
+	out, err := b.outside(to.Source)
+	if err != nil {
+		return err
+	}
+	target, err := out.Sink(j.Workspace, to)
+	if err != nil {
+		return err
+	}
+	l, err := frame.NewLayout(schema)
+	if err != nil {
+		return fmt.Errorf("layout of %s: %w", f.Name, err)
+	}
+	w, err := target.Open(ctx, schema, j.ID+"/"+f.Name)
+	if err == connect.ErrDelivered {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer w.Abort()
+	if err := b.feed(ctx, f, l, w); err != nil {
+		return err
+	}
+	if err := w.Commit(ctx); err != nil && err != connect.ErrDelivered {
+		return err
+	}
+	return nil
+}
+
+// feed reads a committed file of ours, piece by piece, into a writer.
+func (b *Batch) feed(ctx context.Context, f file, l *frame.Layout, w connect.Writer) error {
+	_, r, err := b.store.Blobs.Get(ctx, f.Key, storage.ReadOptions{})
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	var header *frame.CSVHeader
+	rows := l.New(0)
+	scan := frame.NewCSVScanner(comma(f.Format), frame.CSVState{})
+	buf, seen := make([]byte, 0, 2*deliveryBytes), 0 // seen of buf were scanned
+	for ended := false; !ended; {
+		if len(buf) == cap(buf) {
+			buf = slices.Grow(buf, cap(buf)) // one record fills it
+		}
+		n, err := io.ReadFull(r, buf[len(buf):min(cap(buf), len(buf)+deliveryBytes)])
+		if ended = err == io.EOF || err == io.ErrUnexpectedEOF; err != nil && !ended {
+			return fault.Wrap(err, fault.Unavailable, "read what is to be delivered")
+		}
+		buf = buf[:len(buf)+n]
+		cut := 0
+		for seen < len(buf) {
+			at := scan.State.Offset
+			k, end := scan.Advance(buf[seen:], at)
+			if seen += k; end {
+				cut = seen
+			}
+		}
+		if ended {
+			cut = len(buf)
+		}
+		piece := buf[:cut]
+		if header == nil && cut > 0 {
+			if header, err = (frame.CSV{Comma: comma(f.Format), Workers: 1}).Header(piece, l); err != nil {
+				return err
+			}
+			piece = piece[header.Size:]
+		}
+		if len(piece) > 0 {
+			rows.Reset()
+			if _, err := header.Append(rows, piece, frame.Start{Record: 1, Line: 1}); err != nil {
+				return err
+			}
+			if err := w.Append(ctx, rows); err != nil {
+				return err
+			}
+		}
+		buf, seen = append(buf[:0], buf[cut:]...), seen-cut
+	}
+	return nil
+}
+
+// exports are what the modules of a whole job write outside: they are staged
+// with its outputs and delivered as those are, when the job can no longer
+// fail.
+type exports struct {
+	module.Outside
+	nodes  []string
+	places map[string]connect.Place
+	tables []*frame.Frame
+}
+
+// Export keeps a table for later.
+func (e *exports) Export(_ context.Context, node string, p connect.Place, f *frame.Frame) error {
+	if e.places == nil {
+		e.places = make(map[string]connect.Place)
+	}
+	e.nodes, e.tables = append(e.nodes, node), append(e.tables, f)
+	e.places[node] = p
+	return nil
+}
+
+// exportHead begins the staged file of an export: a file cannot be without.
+const exportHead = "portico-export/1\n"
+
+func exportFile(j *job, n int) file {
+	name := fmt.Sprintf("_export%d", n)
+	return file{name, "table", jobPrefix(j.Workspace, j.ID) + j.staging() + "/" + name + ".table"}
+}
+
+// deliverExport writes the n-th export of a job where its node says.
+func (b *Batch) deliverExport(ctx context.Context, j *job, n int, to connect.Place) error {
+	body, err := b.readBlob(ctx, exportFile(j, n).Key)
+	if err != nil {
+		return err
+	}
+	f, err := frame.Decode(body[min(len(exportHead), len(body)):])
+	if err != nil {
+		return err
+	}
+	out, err := b.outside(to.Source)
+	if err != nil {
+		return err
+	}
+	target, err := out.Sink(j.Workspace, to)
+	if err != nil {
+		return err
+	}
+	return connect.Write(ctx, target, f, j.ID+"/"+j.Exports[n])
+}
+
+// reseal adds the places of exports to the secrets of a job.
+func (b *Batch) reseal(j *job, places map[string]connect.Place) error {
+	var sec secrets
+	if err := b.unseal(j, &sec); err != nil {
+		return err
+	}
+	sec.Exports = places
+	return b.seal(j, sec)
+}
