@@ -2,7 +2,7 @@
 // linear classifiers, each by how well it agrees with the rows (Herbrich,
 // Graepel and Campbell 2001).
 //
-// The model is P(positive) = Φ(w·z + b), a priori w normal of variance 10 for
+// The model is P(positive) = Φ(w·z + b), a priori w normal of variance 1 for
 // each weight and b of variance 100; z are the features scaled to a range of 1.
 // The posterior is approximated by a normal distribution by expectation
 // propagation (Minka 2001), all rows at once, and its mean is the model: the
@@ -55,12 +55,12 @@ func (l *Learner) Form() learn.Form {
 
 // Variances before any row was seen.
 const (
-	weightVariance = 10
+	weightVariance = 1
 	biasVariance   = 100
 )
 
 // settled is how little the posterior mean moves where it is at its end.
-const settled = 1e-9
+const settled = 1e-6
 
 // Train propagates expectations.
 func (l *Learner) Train(ctx context.Context, d *learn.Data, s *learn.Session) (*learn.Trained, error) {

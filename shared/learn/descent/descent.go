@@ -25,7 +25,7 @@ type Options struct {
 	Epochs int
 	// L2 is the penalty's weight.
 	L2 float64
-	// Normalize scales the features to a range of 1 first.
+	// Normalize centres the features and divides them by their deviation first.
 	Normalize bool
 	// Average takes the mean of the weights over the second half of the steps
 	// for the model's, not their last.
@@ -72,7 +72,7 @@ func (l *Learner) Form() learn.Form {
 func (l *Learner) Train(ctx context.Context, d *learn.Data, s *learn.Session) (*learn.Trained, error) {
 	by := scaled.Raw
 	if l.o.Normalize {
-		by = scaled.Range
+		by = scaled.Deviation
 	}
 	m := scaled.New(d, by)
 	n := m.Features

@@ -1,11 +1,12 @@
 // Package perceptron learns Two-Class Averaged Perceptron.
 //
 // The perceptron (Rosenblatt 1958) goes through the rows; where a row's score
-// s = w·z + b has not its class's sign by a margin of 1, it moves w and b by
-// the learning rate towards it. That is a step down the hinge loss
-// max(0, 1 - y·s). The model is the average of w and b over all steps (Freund
-// and Schapire 1999, Collins 2002), with Platt's sigmoid. The features z are
-// scaled to a range of 1.
+// s = w·z + b falls short of its class's side of 0 by a margin of 1, it moves w
+// and b towards the row: by the learning rate, or where that is less, by what
+// makes up for the shortfall (Crammer et al. 2006, "Online passive-aggressive
+// algorithms"). Those are steps down the hinge loss max(0, 1 - y·s). The model is
+// the average of w and b over all steps (Freund and Schapire 1999, Collins 2002),
+// with Platt's sigmoid. The features z are scaled to a range of 1.
 package perceptron
 
 import (
@@ -21,7 +22,7 @@ import (
 
 // Options are the learner's parameters.
 type Options struct {
-	// Rate is how far one row moves the weights; above 0.
+	// Rate is how far one row moves the weights at most; above 0.
 	Rate float64
 	// Iterations are the passes over the rows, at least 1.
 	Iterations int
@@ -73,10 +74,11 @@ func (l *Learner) Train(ctx context.Context, d *learn.Data, s *learn.Session) (*
 	err := passes.Run(ctx, s, state, func(row, t int) {
 		z := x[row*n:][:n]
 		y := 2*d.Label[row] - 1
-		if y*(online.Dot(w[:n], z)+w[n]) >= 1 {
+		short := 1 - y*(online.Dot(w[:n], z)+w[n])
+		if short <= 0 {
 			return
 		}
-		step := l.o.Rate * unit * d.WeightOf(row) * y
+		step := y * unit * d.WeightOf(row) * min(l.o.Rate, short/(1+online.Dot(z, z)))
 		online.Add(w[:n], step, z)
 		w[n] += step
 		online.Add(moved[:n], step*float64(t), z)

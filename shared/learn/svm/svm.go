@@ -1,10 +1,12 @@
 // Package svm learns Two-Class Support Vector Machine, a linear one.
 //
-// The objective is lambda/2·(Σ w² + b²) plus the mean over rows, by weight, of
-// the hinge loss max(0, 1 - y·s), s = w·z + b. It is approached by Pegasos
-// (Shalev-Shwartz, Singer and Srebro 2007), one row at a time with steps of
-// 1/(lambda·t); the model is the average of the second half of the steps
-// (Rakhlin, Shamir and Sridharan 2012), with Platt's sigmoid.
+// The objective is lambda/2·Σ w² plus the mean over rows, by weight, of half
+// the squared hinge loss max(0, 1 - y·s)², s = w·z + b and y the class as -1 or
+// 1. It is approached one row at a time as by Pegasos (Shalev-Shwartz, Singer and
+// Srebro 2007), but by implicit steps (Kulis and Bartlett 2010) of a rate that
+// falls as 1/√t: they overshoot neither at the first rows nor at large ones.
+// The model is the average of the second half of the steps (Rakhlin, Shamir and
+// Sridharan 2012), with Platt's sigmoid.
 package svm
 
 import (
@@ -44,7 +46,7 @@ type Learner struct{ o Options }
 // New returns the learner. Options out of their range are module error 0008.
 func New(o Options) (*Learner, error) {
 	switch {
-	case !(o.Lambda > 0) || math.IsInf(o.Lambda, 0) || math.IsInf(1/o.Lambda, 0):
+	case !(o.Lambda > 0) || math.IsInf(o.Lambda, 0):
 		return nil, learn.Errorf(8, "lambda %v must be above 0", o.Lambda)
 	case o.Iterations < 1:
 		return nil, learn.Errorf(8, "%d iterations: it must be 1 or more", o.Iterations)
@@ -63,6 +65,9 @@ func (l *Learner) Form() learn.Form {
 	return learn.Form{Complete: true, UnknownLevels: l.o.UnknownLevels}
 }
 
+// halfLife is the number of rows after which the rate has fallen to 1/√2.
+const halfLife = 10
+
 // Train goes through the rows.
 func (l *Learner) Train(ctx context.Context, d *learn.Data, s *learn.Session) (*learn.Trained, error) {
 	by := scaled.Raw
@@ -79,18 +84,19 @@ func (l *Learner) Train(ctx context.Context, d *learn.Data, s *learn.Session) (*
 	err := passes.Run(ctx, s, state, func(row, t int) {
 		z := x[row*n:][:n]
 		y := 2*d.Label[row] - 1
-		short := y*(online.Dot(w[:n], z)+w[n]) < 1
-		shrink := float64(t) / float64(t+1)
-		for f := range w {
-			w[f] *= shrink
-		}
-		if short {
-			step := unit * d.WeightOf(row) * y / (l.o.Lambda * float64(t+1))
+		rate := 1 / math.Sqrt(1+float64(t)/halfLife)
+		if short := 1 - y*(online.Dot(w[:n], z)+w[n]); short > 0 {
+			of := rate * unit * d.WeightOf(row)
+			step := y * short * of / (1 + of*(1+online.Dot(z, z)))
 			online.Add(w[:n], step, z)
 			w[n] += step
 		}
+		shrink := 1 / (1 + rate*l.o.Lambda)
+		for f := range w[:n] {
+			w[f] *= shrink
+		}
 		if l.o.Project {
-			l.project(w)
+			l.project(w[:n])
 		}
 		if t >= half {
 			online.Add(sum, 1, w)

@@ -103,7 +103,7 @@ func twoClassAveragedPerceptron() *module.Module {
 	return &module.Module{
 		Spec: linearSpec("Two-Class Averaged Perceptron", classification,
 			"Names the averaged perceptron for two classes: a linear model that moves towards each row it gets wrong, averaged over its way. Rows with a missing feature are not learned from and get no score.",
-			module.Param{Name: learningRate, Type: module.Float, Default: "1", Range: positive, Sweep: true, Doc: "How far one row moves the weights."},
+			module.Param{Name: learningRate, Type: module.Float, Default: "1", Range: positive, Sweep: true, Doc: "How far one row moves the weights at most."},
 			module.Param{Name: iterations, Type: module.Int, Default: "10", Range: count, Sweep: true, Doc: "How many times training goes through the rows."},
 			seedParam("the order of the rows")),
 		Learner: func(v module.Values, _ learn.Learner) (learn.Learner, error) {
@@ -125,7 +125,7 @@ func twoClassSupportVectorMachine() *module.Module {
 		Spec: linearSpec("Two-Class Support Vector Machine", classification,
 			"Names the linear support vector machine for two classes: the line that keeps the classes apart by the widest margin. Rows with a missing feature are not learned from and get no score.",
 			module.Param{Name: iterations, Type: module.Int, Default: "1", Range: count, Sweep: true, Doc: "How many times training goes through the rows."},
-			module.Param{Name: lambda, Type: module.Float, Default: "0.001", Range: &module.Range{Min: 1e-300, Max: math.MaxFloat64}, Sweep: true, Doc: "Weight of the penalty on large weights. Smaller follows the rows more closely."},
+			module.Param{Name: lambda, Type: module.Float, Default: "0.001", Range: positive, Sweep: true, Doc: "Weight of the penalty on large weights. Smaller follows the rows more closely."},
 			module.Param{Name: normalize, Type: module.Boolean, Default: "true", Doc: "Scale each feature by its smallest and largest value before training."},
 			module.Param{Name: unitSphere, Type: module.Boolean, Default: "false", Doc: "After each row, bring the weights back to the sphere of radius 1/√lambda where they left it: no best weights lie outside."},
 			seedParam("the order of the rows")),
@@ -187,7 +187,7 @@ func linearRegression() *module.Module {
 			module.Param{Name: intercept, Type: module.Boolean, Default: "true", When: bySquares, Doc: "Let the line miss the origin."},
 			module.Param{Name: learningRate, Type: module.Float, Default: "0.1", Range: positive, Sweep: true, When: byGradient, Doc: "How far one row moves the weights."},
 			module.Param{Name: epochs, Type: module.Int, Default: "10", Range: count, Sweep: true, When: byGradient, Doc: "How many times training goes through the rows."},
-			module.Param{Name: normalize, Type: module.Boolean, Default: "true", When: byGradient, Doc: "Scale each feature by its smallest and largest value before training."},
+			module.Param{Name: normalize, Type: module.Boolean, Default: "true", When: byGradient, Doc: "Center each feature and divide it by its standard deviation before training."},
 			module.Param{Name: average, Type: module.Boolean, Default: "true", When: byGradient, Doc: "Take the mean of the weights over the second half of the steps, not the last."},
 			module.Param{Name: decrease, Type: module.Boolean, Default: "true", When: byGradient, Doc: "Divide the learning rate by the root of the number of steps."},
 			seed),
