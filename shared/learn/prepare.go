@@ -17,6 +17,14 @@ const (
 	MaxLevels = 10_000
 	// MaxClasses of a label.
 	MaxClasses = 1000
+	// MinLabelled rows make a model.
+	MinLabelled = 4
+
+	// maxIndicatorCells bounds the cells that one column becomes.
+	maxIndicatorCells = 1 << 26
+	// manyRows is from how many rows on a String column with another value in
+	// each is taken for an identifier, and left out.
+	manyRows = 50
 )
 
 // Binding remembers how a frame's columns became features and classes.
@@ -67,6 +75,9 @@ func Prepare(l Learner, r Request) (*Data, *Binding, error) {
 	d := p.data()
 	if d.Rows == 0 {
 		return nil, nil, Errorf(134, "no row can be learned from: each misses its label, its weight or a feature")
+	}
+	if r.Label != "" && d.Rows < MinLabelled {
+		return nil, nil, Errorf(134, "%d rows with a label %q can be learned from: there must be %d at least", d.Rows, r.Label, MinLabelled).At(r.Label)
 	}
 	if r.Label != "" {
 		if err := p.classes(d, l.Kind()); err != nil {
@@ -404,6 +415,13 @@ func (p *preparation) feature(d *Data, i int) error {
 		p.ignore(i, "it is empty")
 		return nil
 	}
+	if len(levels) == p.kept() && len(levels) >= manyRows {
+		p.ignore(i, "it has another value in every row: it is an identifier")
+		return nil
+	}
+	if !p.form.Codes && len(levels)*p.kept() > maxIndicatorCells {
+		return Errorf(14, "column %q has %d different values in %d rows: too many to make a feature of each; mark it as an id, group its values, or hash them", f.Name, len(levels), p.kept()).At(f.Name)
+	}
 	if p.form.Codes {
 		base.Encoding, base.Levels = model.Codes, levels
 		n := len(levels)
@@ -427,8 +445,10 @@ func (p *preparation) feature(d *Data, i int) error {
 	}
 	for k, l := range levels {
 		one := base
-		one.Unknown = unknown
-		one.Name, one.Encoding, one.Levels, one.Level = f.Name+"-"+l, model.Indicator, levels, l
+		one.Name, one.Encoding, one.Level, one.Unknown = f.Name+"-"+l, model.Indicator, l, unknown
+		if k == 0 {
+			one.Levels = levels // of all features of the column
+		}
 		x := make([]float64, len(codes))
 		for r, code := range codes {
 			if int(code) == k {
