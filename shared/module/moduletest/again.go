@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"testing"
 
 	"github.com/portico-ml/portico/shared/frame"
 	"github.com/portico-ml/portico/shared/module"
@@ -46,6 +47,9 @@ func again(c *call, ran []module.Value) error {
 		return err
 	}
 	if err := sources(bound, tables); err != nil {
+		return err
+	}
+	if err := thrifty(bound, tables, port); err != nil {
 		return err
 	}
 	return unread(bound, tables, port, want)
@@ -112,6 +116,35 @@ func batches(b *module.Bound, tables []*frame.Frame, port int, want *frame.Frame
 		}
 	}
 	return nil
+}
+
+// thriftyRows is the size of the batch in which allocations are counted.
+const thriftyRows = 64
+
+// thrifty applies the op to a batch that it has had before, in which it must
+// not allocate for each row.
+func thrifty(b *module.Bound, tables []*frame.Frame, port int) error {
+	n := tables[port].Rows()
+	if n == 0 {
+		return nil
+	}
+	rows := make([]int, thriftyRows)
+	for i := range rows {
+		rows[i] = i % n
+	}
+	in := slices.Clone(tables)
+	in[port] = tables[port].Take(rows)
+	state, out := b.Op.NewState(), newOutputs(b)
+	var failed error
+	allocs := testing.AllocsPerRun(4, func() {
+		if err := state.Apply(in, out); err != nil {
+			failed = err
+		}
+	})
+	if failed == nil && allocs > thriftyRows/2 {
+		return fmt.Errorf("it allocates %v times for a batch of %d rows that it has had before", allocs, thriftyRows)
+	}
+	return failed
 }
 
 func newOutputs(b *module.Bound) []*frame.Frame {

@@ -64,7 +64,8 @@ import (
 //   - row-wise modules and transformations must give the same cells for
 //     batches of no row, 1, 7 and all rows, out of one session,
 //   - what they say of an output column's source must hold, and columns they
-//     do not say to read must not matter.
+//     do not say to read must not matter,
+//   - they must not allocate for each row of a batch that they have had before.
 func Run(t *testing.T, p *module.Palette, dir string) {
 	t.Helper()
 	cases, err := load(dir)

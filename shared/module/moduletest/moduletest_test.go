@@ -48,6 +48,8 @@ func sum(dst *frame.Column, in *frame.Frame, n float64) error {
 	return nil
 }
 
+var kept []float64 // escapes
+
 func testPalette() *module.Palette {
 	return module.NewPalette(
 		plus("Add", []int{0}, sum),
@@ -55,6 +57,13 @@ func testPalette() *module.Palette {
 		plus("Counts rows", []int{0}, func(dst *frame.Column, in *frame.Frame, _ float64) error {
 			for range in.Rows() {
 				dst.AppendFloat(float64(in.Rows()))
+			}
+			return nil
+		}),
+		plus("Wastes", []int{0}, func(dst *frame.Column, in *frame.Frame, n float64) error {
+			for r := range in.Rows() {
+				kept = append([]float64{}, in.Cols[0].Float(r)+n)
+				dst.AppendFloat(kept[0])
 			}
 			return nil
 		}),
@@ -114,6 +123,7 @@ func TestFindings(t *testing.T) {
 		{"parameter", `"N": "2.5"`, `"N": "x"`, `Error 0002: parameter "N"`},
 		{"port", `"Dataset": "a`, `"Table": "a`, `no input port "Table"`},
 		{"no error", `"outputs": {"Results dataset": "a,sum\n5,2.5\n,\n1,-1.5"}, "types": {"Results dataset": ["Int32", "Double"]}`, `"error": "Error 0001"`, "it succeeds"},
+		{"allocates", `"Add"`, `"Wastes"`, "it allocates 64 times for a batch of 64 rows"},
 		{"reads", `"Add"`, `"Reads nothing"`, "does not say to read"},
 	} {
 		err := try(t, strings.Replace(good, c.from, c.to, 1))
