@@ -30,9 +30,20 @@ type Transformation struct {
 	State  []byte
 }
 
-// OpenTransformation reads a transformation artifact. Code that this program
-// no longer has is fault.Unavailable: publishing again helps.
+// OpenTransformation reads a transformation artifact that a fitted module has
+// learned. Code that this program no longer has is fault.Unavailable: publishing
+// again helps.
 func (p *Palette) OpenTransformation(artifact []byte) (*Transformation, error) {
+	t, err := p.ReadTransformation(artifact)
+	if err == nil && t.Module.Apply == nil {
+		return nil, Errorf(82, "the transformation was made by %q: it takes a module of its own to be applied", t.Module.Name)
+	}
+	return t, err
+}
+
+// ReadTransformation reads the artifact of any module, also of one whose
+// outcome another module of its group applies, such as a filter.
+func (p *Palette) ReadTransformation(artifact []byte) (*Transformation, error) {
 	var t transformation
 	dec := json.NewDecoder(bytes.NewReader(artifact))
 	dec.DisallowUnknownFields()
@@ -40,7 +51,7 @@ func (p *Palette) OpenTransformation(artifact []byte) (*Transformation, error) {
 		return nil, Errorf(82, "the artifact is not a transformation of format 1").Because(err)
 	}
 	m := p.Version(t.Module, t.CodeVersion)
-	if m == nil || m.Apply == nil {
+	if m == nil {
 		return nil, unknownVersion(t.Module, t.CodeVersion)
 	}
 	return &Transformation{m, t.State}, nil

@@ -75,3 +75,5 @@ case(D, "replace-unfit", {"Dataset": "n,s\n1,\n,x\n"}, params={"Action": "Replac
      error='Error 0017: column "n" is Int32: it cannot hold the new value "none"')
 case(D, "replace-unfit-unmet", {"Dataset": "n,s\n1,\n2,x\n"}, {"Results dataset": "n,s\n1,none\n2,x\n"}, {"Action": "ReplaceValues", "New value": "Custom", "New custom value": "none"})
 case(D, "empty", {"Dataset": "a,b\n"}, {"Results dataset": "a,b\n"}, {"Action": "SetMissingValue"})
+case(D, "named-missing-by-custom", texts, out(tf.fillna("0")), {"Action": "ReplaceValues", "Replace": "Missing", "New value": "Custom"})
+case(D, "named-custom-by-missing", texts, out(tf.replace("obs", np.nan)), {"Action": "ReplaceValues", "Replace": "Custom", "New value": "Missing"})

@@ -88,3 +88,5 @@ case(U, "zip-is-gzip", cell(gzip.compress(b"1,x\n", mtime=0)), error="Error 0048
 case(U, "gzip-is-zip", archive(one), params={"Compression": "Gzip"}, error="Error 0048: the gzip file is damaged")
 case(U, "no-archive", {"Dataset": "a,b\n1,2\n"}, error="Error 0048: the dataset is no archive")
 case(U, "unreadable", archive(("t.csv", "a,b\n1\n")), error="Error 0049")
+case(E, "csv-named", None, dataset("a,b\n1,x\n"), {"Data": "a,b\n1,x\n", "DataFormat": "CSV", "HasHeader": "true"})
+case(U, "zip-defaults-named", archive(one), results("Col1,Col2\n1,x\n2,y\n"), {"Compression": "Zip", "Data format": "CSV", "File has header": "false"})

@@ -22,6 +22,7 @@ import (
 type output struct {
 	Gives string `json:"gives"`
 	Apply *input `json:"apply"`
+	By    string `json:"by"` // the module that applies it, where it is not the usual one
 }
 
 func (o *output) UnmarshalJSON(data []byte) error {
@@ -85,8 +86,11 @@ func (o *output) table(p *module.Palette, v module.Value) (*frame.Frame, error) 
 	if err != nil {
 		return nil, err
 	}
-	if v.Kind == service.TrainedModel {
-		return score(p, v, in)
+	switch {
+	case o.By != "":
+		return applyBy(p, o.By, v, in)
+	case v.Kind == service.TrainedModel:
+		return applyBy(p, "Score Model", v, in)
 	}
 	tr, err := p.OpenTransformation(v.Artifact)
 	if err != nil {
@@ -99,13 +103,19 @@ func (o *output) table(p *module.Palette, v module.Value) (*frame.Frame, error) 
 	return apply(bound, []*frame.Frame{in})
 }
 
-// score returns what Score Model makes of a table by a trained model.
-func score(p *module.Palette, trained module.Value, in *frame.Frame) (*frame.Frame, error) {
-	m := p.Lookup("Score Model")
+// applyBy returns what the module called name makes of a table by an artifact.
+func applyBy(p *module.Palette, name string, artifact module.Value, in *frame.Frame) (*frame.Frame, error) {
+	m := p.Lookup(name)
 	if m == nil {
-		return nil, errors.New("the palette has no Score Model to apply a trained model with")
+		return nil, fmt.Errorf("the palette has no %s to apply a %s with", name, artifact.Kind)
 	}
-	out, err := m.Execute(context.Background(), &module.Call{Inputs: []module.Value{trained, module.Table(in)}, Palette: p, Log: func(string, ...any) {}})
+	inputs := make([]module.Value, len(m.Inputs))
+	for i, port := range m.Inputs {
+		if inputs[i] = artifact; port.Kind == service.Dataset {
+			inputs[i] = module.Table(in)
+		}
+	}
+	out, err := m.Execute(context.Background(), &module.Call{Inputs: inputs, Palette: p, Log: func(string, ...any) {}})
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/portico-ml/portico/shared/module/dataio"
 	"github.com/portico-ml/portico/shared/module/evaluate"
 	"github.com/portico-ml/portico/shared/module/feature"
+	"github.com/portico-ml/portico/shared/module/filter"
 	"github.com/portico-ml/portico/shared/module/initialize"
 	"github.com/portico-ml/portico/shared/module/manipulation"
 	"github.com/portico-ml/portico/shared/module/sample"
@@ -27,6 +28,7 @@ func New() *module.Palette {
 		dataio.Modules(),
 		evaluate.Modules(),
 		feature.Modules(),
+		filter.Modules(),
 		initialize.Modules(),
 		manipulation.Modules(),
 		sample.Modules(),

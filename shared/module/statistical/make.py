@@ -299,3 +299,10 @@ case(T, "too-few", {"Dataset": "x\n5\n"}, params={"Target column": "x"}, error="
 case(T, "constant", {"Dataset": "x\n5\n5\n"}, params={"Target column": "x"}, error="Error 0021: the values do not vary")
 case(T, "second-missing", {"Dataset": "x\n5\n5\n"}, params={"Target column": "x", "Type of test": "Paired samples"}, error="Error 0020")
 case(T, "text", {"Dataset": "x\na\nb\n"}, params={"Target column": "x"}, error="Error 0017")
+case(M, "append", {"Dataset": "a,s\n-1.5,x\n"}, {"Results dataset": "a,s,Abs(a)\n-1.5,x,1.5\n"}, {"Output mode": "Append"})
+case(P, "append", {"Dataset": "a,s\n0,x\n"}, {"Results dataset": "a,s,NormalCdf(a)\n0,x,0.5\n"}, {"Result mode": "Append"})
+case(R, "append-named", {"Dataset": table(text)}, results({**text, "Prob(r|d)": prob}), {**one, "Result mode": "Append"}, tolerance=1e-12)
+case(T, "single-named", {"Dataset": pairs}, score(stats.ttest_1samp(x1, 5.2), 0.95), {"Type of test": "Single sample", "Target column": "x", "Second target column": "y", "Hypothesized mean": 5.2},
+     tolerance=1e-9)
+case(T, "welch-named", {"Dataset": pairs}, score(stats.ttest_ind(x1, y1, equal_var=False), 0.95),
+     {**two, "Target column": "x", "Type of test": "Unpaired samples", "Assume equal variances": "false"}, tolerance=1e-9)
