@@ -51,7 +51,7 @@ func (a *app) wire(p *parts) {
 	world := outside.New(outside.Config{
 		Blobs: files, Dial: p.guard.DialContext, Transport: p.guard.Transport(), Accounts: p.accounts, Connections: p.connections,
 	})
-	experiments := runs.New(runs.Config{Store: st, Catalog: cat, Outside: world.For, Log: log})
+	experiments := runs.New(runs.Config{Store: st, Catalog: cat, Outside: world.For, Sealer: p.ring, Log: log})
 	jobs := batch.New(batch.Config{
 		Store: st,
 		Deployment: func(ctx context.Context, ws, digest string) (batch.Deployment, func(), error) {

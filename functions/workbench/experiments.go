@@ -71,6 +71,9 @@ func (f *Function) createExperiment(w http.ResponseWriter, c call) error {
 		}
 		fallthrough
 	default:
+		if err := f.keepable(in.Document); err != nil {
+			return err
+		}
 		x, err = f.catalog.CreateExperiment(ctx, c.ws, in.Name, in.Description, in.Document, c.id)
 	}
 	if err != nil {
@@ -101,11 +104,27 @@ func (f *Function) changeExperiment(w http.ResponseWriter, c call, whole bool) e
 	if whole && in.Document == nil {
 		return fault.New(fault.BadArgument, "RequestBodyInvalid", "the body has no document; PATCH changes name or description alone").At("document")
 	}
+	if err := f.keepable(in.Document); err != nil {
+		return err
+	}
 	x, err := f.catalog.ChangeExperiment(c.Context(), c.ws, c.PathValue("id"), revision(c), catalog.ExperimentChange{Name: in.Name, Description: in.Description, Doc: in.Document}, c.id)
 	if err != nil {
 		return err
 	}
 	return experiment(w, http.StatusOK, x)
+}
+
+// keepable refuses a document that holds a credential. One that does not parse
+// is the catalog's to refuse.
+func (f *Function) keepable(doc json.RawMessage) error {
+	if doc == nil {
+		return nil
+	}
+	d, err := graph.Parse(doc)
+	if err != nil {
+		return nil
+	}
+	return graph.CheckCredentials(d, f.runs.Palette())
 }
 
 func (f *Function) deleteExperiment(w http.ResponseWriter, c call) error {
@@ -168,7 +187,20 @@ func (f *Function) validate(w http.ResponseWriter, c call) error {
 }
 
 func (f *Function) startRun(w http.ResponseWriter, c call) error {
-	run, err := f.runs.Start(c.Context(), c.ws, c.PathValue("id"), c.id.Key())
+	body, err := web.ReadBody(c.Request, bodyLimit, nil)
+	if err != nil {
+		return err
+	}
+	var in struct {
+		// Credentials are values of the graph parameters of that type, by name.
+		Credentials map[string]string `json:"credentials"`
+	}
+	if len(body) > 0 {
+		if err := web.DecodeJSON(body, &in); err != nil {
+			return err
+		}
+	}
+	run, err := f.runs.StartWith(c.Context(), c.ws, c.PathValue("id"), c.id.Key(), in.Credentials)
 	if err != nil {
 		return err
 	}

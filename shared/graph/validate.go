@@ -109,12 +109,45 @@ func (w *wiring) parameters(open bool) {
 				given[l.ParameterKey] = text
 			}
 		}
+		for _, name := range v.literalCredentials() {
+			w.problem(Problem{Node: v.ID, Parameter: name, Rule: "credential"}, 2, "node %q (%s): parameter %q is a credential, which no experiment keeps: link it to a graph parameter of type Credential, or use a named connection", v.ID, v.Mod.Name, name)
+		}
 		var problems []module.Problem
 		v.Values, problems = v.Mod.Resolve(given, filled[v.ID]...)
 		for _, p := range problems {
 			w.problem(Problem{Node: v.ID, Parameter: p.Param, Rule: p.Rule}, p.Number, "node %q (%s): %s", v.ID, v.Mod.Name, p.Message)
 		}
 	}
+}
+
+// literalCredentials names the parameters that hold a secret in the document.
+func (v *Vertex) literalCredentials() (names []string) {
+	for i := range v.Mod.Params {
+		if p := &v.Mod.Params[i]; p.Secret() && v.Parameters[p.Name] != "" {
+			names = append(names, p.Name)
+		}
+	}
+	return names
+}
+
+// CheckCredentials refuses a document that holds a credential: it may not even
+// be kept as a draft.
+func CheckCredentials(d *Document, palette *module.Palette) error {
+	for _, id := range slices.Sorted(maps.Keys(d.Nodes)) {
+		n := d.Nodes[id]
+		if n == nil || n.Module == "" {
+			continue
+		}
+		mod := palette.Lookup(n.Module)
+		if mod == nil {
+			continue
+		}
+		v := &Vertex{Node: n, ID: id, Mod: mod}
+		for _, name := range v.literalCredentials() {
+			return bad("node %q (%s): parameter %q is a credential, which is not kept in an experiment: link it to a graph parameter of type Credential and give it with each run, or use a named connection", id, mod.Name, name).At(id + "/" + name)
+		}
+	}
+	return nil
 }
 
 // graphParameters checks the declarations of graph parameters and their links.

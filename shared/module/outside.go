@@ -28,3 +28,7 @@ func (c *Call) Beyond() (Outside, error) {
 	}
 	return c.Outside, nil
 }
+
+// With returns the values with another text for one parameter, as a credential
+// that comes with a run.
+func (v Values) With(name, text string) Values { return v.with(name, text) }

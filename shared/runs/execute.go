@@ -325,8 +325,12 @@ func (x *executor) execute(ctx context.Context, i int, n *Node) (values []module
 			return nil, module.Errorf(3, "the table at port %q has no columns", v.Mod.Inputs[k].ID)
 		}
 	}
+	params, err := x.credentials(v)
+	if err != nil {
+		return nil, err
+	}
 	c := &checkpoints{x: x, n: n, last: time.Now()}
-	call := &module.Call{Params: v.Values, Inputs: inputs, Palette: x.r.palette, Log: n.logf, Node: v.ID}
+	call := &module.Call{Params: params, Inputs: inputs, Palette: x.r.palette, Log: n.logf, Node: v.ID}
 	if x.r.outside != nil {
 		call.Outside = x.r.outside(x.run.Workspace, "run."+x.run.ID)
 	}

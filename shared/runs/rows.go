@@ -51,6 +51,9 @@ func (r *Run) props() storage.Props {
 	if r.Error != nil {
 		p["error"] = encode(r.Error)
 	}
+	if len(r.sealed) > 0 && !r.State.Ended() {
+		p["sealed"] = r.sealed
+	}
 	return p
 }
 
@@ -59,7 +62,7 @@ func readRun(ws, id string, e storage.Entity) (*Run, error) {
 	r := &Run{
 		Workspace: ws, ID: id, ExperimentID: p.Str("experiment"), State: State(p.Str("state")), By: p.Str("by"),
 		Created: p.Time("created"), Started: p.Time("started"), Ended: p.Time("ended"),
-		doc: p.Str("doc"), canonical: p.Str("canonical"), epoch: p.Int("epoch"), updated: p.Time("updated"), etag: e.ETag,
+		doc: p.Str("doc"), canonical: p.Str("canonical"), epoch: p.Int("epoch"), updated: p.Time("updated"), sealed: p.Bytes("sealed"), etag: e.ETag,
 	}
 	return r, decode(p, "assets", &r.Assets, "error", &r.Error)
 }

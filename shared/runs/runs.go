@@ -85,6 +85,7 @@ type Run struct {
 
 	doc       string // digest of the document
 	canonical string // digest of its canonical bytes
+	sealed    []byte // credentials, until it ends
 	epoch     int64
 	updated   time.Time
 	etag      string
@@ -164,8 +165,10 @@ type Config struct {
 	// Outside, where set, gives modules what they reach the world by; see
 	// module.Outside. delivery names the run.
 	Outside func(ws, delivery string) module.Outside
-	Limits  Limits
-	Log     *slog.Logger
+	// Sealer keeps the credentials of a run; without one a run has none.
+	Sealer Sealer
+	Limits Limits
+	Log    *slog.Logger
 }
 
 // Runs is the runs of a store, safe for concurrent use.
@@ -175,6 +178,7 @@ type Runs struct {
 	artifacts *artifact.Store
 	catalog   Catalog
 	outside   func(ws, delivery string) module.Outside
+	sealer    Sealer
 	palette   *module.Palette
 	limits    Limits
 	log       *slog.Logger
@@ -184,7 +188,7 @@ type Runs struct {
 func New(c Config) *Runs {
 	return &Runs{
 		tables: c.Store.Tables, queues: c.Store.Queues, artifacts: artifact.New(c.Store.Blobs),
-		catalog: c.Catalog, outside: c.Outside, palette: palette.New(), limits: c.Limits.withDefaults(), log: c.Log,
+		catalog: c.Catalog, outside: c.Outside, sealer: c.Sealer, palette: palette.New(), limits: c.Limits.withDefaults(), log: c.Log,
 	}
 }
 
@@ -244,6 +248,12 @@ func (r *Runs) resolve(ctx context.Context, ws string, d *graph.Document) (map[s
 // Start begins a run of the experiment as it is now. An experiment with
 // problems is refused with all of them.
 func (r *Runs) Start(ctx context.Context, ws, experimentID, by string) (*Run, error) {
+	return r.StartWith(ctx, ws, experimentID, by, nil)
+}
+
+// StartWith is Start with values for the experiment's graph parameters of type
+// Credential. They are kept sealed, and no longer than the run takes.
+func (r *Runs) StartWith(ctx context.Context, ws, experimentID, by string, credentials map[string]string) (*Run, error) {
 	x, err := r.catalog.Experiment(ctx, ws, experimentID)
 	if err != nil {
 		return nil, err
@@ -265,6 +275,9 @@ func (r *Runs) Start(ctx context.Context, ws, experimentID, by string) (*Run, er
 		Created: now(), Assets: assets, canonical: artifact.Digest(d.Canonical()),
 	}
 	run.updated = run.Created
+	if err := r.seal(run, d, credentials); err != nil {
+		return nil, err
+	}
 	if run.doc, err = r.artifacts.Put(ctx, ws, x.Doc); err != nil {
 		return nil, err
 	}

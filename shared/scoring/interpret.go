@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/portico-ml/portico/shared/connect"
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/frame"
 	"github.com/portico-ml/portico/shared/graph"
@@ -25,7 +26,17 @@ func (s *Session) Execute(ctx context.Context) ([]module.Value, error) {
 		if err := s.begin(); err != nil {
 			return nil, err
 		}
-		return s.d.interpret(ctx, s.Outside, s.Inputs, s.values)
+		if s.Outside == nil {
+			return s.d.interpret(ctx, nil, s.Inputs, s.values)
+		}
+		world := &late{Outside: s.Outside}
+		out, err := s.d.interpret(ctx, world, s.Inputs, s.values)
+		for _, export := range world.exports {
+			if err == nil {
+				err = export(ctx)
+			}
+		}
+		return out, err
 	}
 	tables, err := s.Score(ctx)
 	if err != nil {
@@ -36,6 +47,18 @@ func (s *Session) Execute(ctx context.Context) ([]module.Value, error) {
 		out[i] = module.Table(f)
 	}
 	return out, nil
+}
+
+// late writes outside what a call exports when nothing else can fail any more.
+type late struct {
+	module.Outside
+	exports []func(context.Context) error
+}
+
+// Export keeps the table for the end of the call.
+func (l *late) Export(_ context.Context, node string, p connect.Place, f *frame.Frame) error {
+	l.exports = append(l.exports, func(ctx context.Context) error { return l.Outside.Export(ctx, node, p, f) })
+	return nil
 }
 
 // Interpreted reports whether a call executes the graph node by node.
