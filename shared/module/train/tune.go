@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/portico-ml/portico/shared/evaluate"
@@ -166,7 +167,7 @@ func tune(ctx context.Context, c *module.Call) ([]module.Value, error) {
 		c.Log("run %d of %d: %s %v%s", i+1, len(tries), metric, runs[i].metrics.Get(metric), describe(t.Swept, " with "))
 	}
 	slices.SortStableFunc(runs, func(a, b run) int {
-		x, y := a.metrics.Get(metric), b.metrics.Get(metric)
+		x, y := rounded(a.metrics.Get(metric)), rounded(b.metrics.Get(metric))
 		switch {
 		case evaluate.Better(metric, x, y):
 			return -1
@@ -180,6 +181,13 @@ func tune(ctx context.Context, c *module.Call) ([]module.Value, error) {
 		return nil, err
 	}
 	return []module.Value{module.Table(sweepResults(runs)), {Kind: service.TrainedModel, Artifact: best}}, nil
+}
+
+// rounded is x to 12 digits, so that what rounding does to a mean decides no
+// rank.
+func rounded(x float64) float64 {
+	r, _ := strconv.ParseFloat(strconv.FormatFloat(x, 'e', 11, 64), 64)
+	return r
 }
 
 // parts are divisions of the data into rows to train on and rows to test on.
