@@ -140,7 +140,7 @@ func bindMath(b *module.Binding) (*module.Bound, error) {
 			if pr.y >= 0 {
 				arg = "_" + in[pr.y].Name
 			}
-			name = free(fmt.Sprintf("%s(%s%s)", f.name, name, arg), taken)
+			name = module.Unique(fmt.Sprintf("%s(%s%s)", f.name, name, arg), func(name string) bool { return taken[name] })
 			taken[name] = true
 		}
 		out := compute(f, pr, constant, name)
@@ -201,14 +201,6 @@ func pairUp(p module.Values, c *category, in frame.Schema, xs []int) ([]pair, er
 		pairs[i] = pair{xs[min(i, len(xs)-1)], ys[min(i, len(ys)-1)]}
 	}
 	return pairs, nil
-}
-
-func free(name string, taken map[string]bool) string {
-	out := name
-	for k := 2; taken[out]; k++ {
-		out = fmt.Sprintf("%s (%d)", name, k)
-	}
-	return out
 }
 
 // compute makes the output column of one pair.

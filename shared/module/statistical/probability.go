@@ -125,7 +125,7 @@ func bindProbability(b *module.Binding) (*module.Bound, error) {
 	for _, i := range picked {
 		name := in[i].Name
 		if mode != inPlace {
-			name = free(fmt.Sprintf("%s(%s)", f.name, name), taken)
+			name = module.Unique(fmt.Sprintf("%s(%s)", f.name, name), func(name string) bool { return taken[name] })
 			taken[name] = true
 		}
 		out := compute(f, pair{i, -1}, 0, name)
