@@ -123,7 +123,7 @@ func twoClassSupportVectorMachine() *module.Module {
 	)
 	return &module.Module{
 		Spec: linearSpec("Two-Class Support Vector Machine", classification,
-			"Names the linear support vector machine for two classes: the line that keeps the classes apart by the widest margin. Rows with a missing feature are not learned from and get no score.",
+			"Names the linear support vector machine for two classes: the linear score that keeps the classes apart by the widest margin. Rows with a missing feature are not learned from and get no score.",
 			module.Param{Name: iterations, Type: module.Int, Default: "1", Range: count, Sweep: true, Doc: "How many times training goes through the rows."},
 			module.Param{Name: lambda, Type: module.Float, Default: "0.001", Range: positive, Sweep: true, Doc: "Weight of the penalty on large weights. Smaller follows the rows more closely."},
 			module.Param{Name: normalize, Type: module.Boolean, Default: "true", Doc: "Scale each feature by its smallest and largest value before training."},
