@@ -48,6 +48,9 @@ type Request struct {
 	Frame *frame.Frame
 	// Label is the column to predict; "" for learners without one.
 	Label string
+	// Positive is the class whose probability a two-class model answers; "" is
+	// the Studio's rule.
+	Positive string
 	// Columns are the features' columns, by position; nil takes every column
 	// whose role is to be a feature.
 	Columns []int
@@ -80,7 +83,7 @@ func Prepare(l Learner, r Request) (*Data, *Binding, error) {
 		return nil, nil, Errorf(134, "%d rows with a label %q can be learned from: there must be %d at least", d.Rows, r.Label, MinLabelled).At(r.Label)
 	}
 	if r.Label != "" {
-		if err := p.classes(d, l.Kind()); err != nil {
+		if err := p.classes(d, l.Kind(), r.Positive); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -279,7 +282,7 @@ func (p *preparation) numbers(c *frame.Column) []float64 {
 }
 
 // classes makes the label: its numbers, or its classes and their indices.
-func (p *preparation) classes(d *Data, kind model.Kind) error {
+func (p *preparation) classes(d *Data, kind model.Kind, positive string) error {
 	f := p.target.Field
 	p.label = &model.Label{Column: f.Name, Type: f.Type}
 	if kind.Classes() == 0 {
@@ -308,7 +311,11 @@ func (p *preparation) classes(d *Data, kind model.Kind) error {
 		return Errorf(17, "the label %q has %d values, %s: a two-class learner tells two apart", f.Name, n, brief(p.label.Classes)).At(f.Name)
 	}
 	if kind == model.TwoClass {
-		p.label.Positive = model.PositiveByRule(p.label.Classes)
+		if p.label.Positive = positive; positive == "" {
+			p.label.Positive = model.PositiveByRule(p.label.Classes)
+		} else if !slices.Contains(p.label.Classes, positive) {
+			return Errorf(2, "the positive class %q is none of the label's values %s", positive, brief(p.label.Classes)).At("Positive class")
+		}
 		if p.label.Classes[0] == p.label.Positive {
 			slices.Reverse(p.label.Classes)
 		}

@@ -37,7 +37,7 @@ func CrossValidateModel() *module.Module {
 				{ID: "Scored results", Kind: service.Dataset, Doc: "Every row with its fold and the scores of the model that did not learn from it."},
 				{ID: "Evaluation results by fold", Kind: service.Dataset, Doc: "The metrics of each fold, their mean and their standard deviation."},
 			},
-			Params: []module.Param{labelParam(), {
+			Params: []module.Param{labelParam(), positiveParam(), {
 				Name: randomSeed, Type: module.Int, Default: "0",
 				Doc: "Decides at random which rows go to which fold.",
 			}},
@@ -69,7 +69,7 @@ func crossValidate(ctx context.Context, c *module.Call) ([]module.Value, error) 
 	var results []*evaluate.Result
 	for k := range folds.count {
 		train, test := folds.split(k)
-		artifact, err := s.do(ctx, l, learn.Request{Frame: table.Take(train), Label: label}, itself)
+		artifact, err := s.do(ctx, l, learn.Request{Frame: table.Take(train), Label: label, Positive: c.Params.Text(positiveClass)}, itself)
 		if err != nil {
 			return nil, in(err, "while training for fold %d", folds.names[k])
 		}

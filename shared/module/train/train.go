@@ -53,6 +53,15 @@ func labelParam() module.Param {
 	}
 }
 
+const positiveClass = "Positive class"
+
+func positiveParam() module.Param {
+	return module.Param{
+		Name: positiveClass, Type: module.String,
+		Doc: "The label's value whose probability a two-class model answers. Without it, the value that says true or 1, else the second in sort order.",
+	}
+}
+
 // supervised are the kinds of learners that predict a label.
 var supervised = []model.Kind{model.TwoClass, model.Multiclass, model.Regression, model.Distribution, model.Quantiles}
 
@@ -62,7 +71,7 @@ func TrainModel() *module.Module {
 		Spec: module.Spec{
 			Name: "Train Model", Group: group, CodeVersion: 1, Nature: module.WholeTable,
 			Inputs: []module.Port{untrainedIn, datasetIn}, Outputs: []module.Port{trainedOut},
-			Params: []module.Param{labelParam()},
+			Params: []module.Param{labelParam(), positiveParam()},
 			Doc:    "Trains a classification or regression model. Every column that is a feature is learned from: not labels, weights, scores, ids and dates. A column marked as weights with Edit Metadata counts its row that many times. Rows without a label are left out.",
 		},
 		Run: func(ctx context.Context, c *module.Call) ([]module.Value, error) {
@@ -75,7 +84,7 @@ func TrainModel() *module.Module {
 			if err != nil {
 				return nil, err
 			}
-			artifact, _, err := c.Train(ctx, l, learn.Request{Frame: table, Label: label})
+			artifact, _, err := c.Train(ctx, l, learn.Request{Frame: table, Label: label, Positive: c.Params.Text(positiveClass)})
 			if err != nil {
 				return nil, err
 			}

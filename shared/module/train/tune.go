@@ -82,6 +82,7 @@ func TuneModelHyperparameters() *module.Module {
 					Doc: "Decides at random which combinations are drawn, and the folds.",
 				},
 				labelParam(),
+				positiveParam(),
 				module.Param{
 					Name: classificationMetric, Type: module.Enumerated, Default: "Accuracy",
 					Options: []string{"Accuracy", "Precision", "Recall", "F-score", "AUC", "Average Log Loss", "Train Log Loss"},
@@ -176,7 +177,7 @@ func tune(ctx context.Context, c *module.Call) ([]module.Value, error) {
 		}
 		return 0
 	})
-	best, err := s.do(ctx, runs[0].Learner, learn.Request{Frame: table, Label: label}, itself)
+	best, err := s.do(ctx, runs[0].Learner, learn.Request{Frame: table, Label: label, Positive: c.Params.Text(positiveClass)}, itself)
 	if err != nil {
 		return nil, err
 	}
@@ -226,7 +227,7 @@ func try(ctx context.Context, s *steps, t module.Candidate, label string, p *par
 	var all []evaluate.Metrics
 	for k := range p.count {
 		train, test := p.at(k)
-		made, err := s.do(ctx, t.Learner, learn.Request{Frame: train, Label: label}, func(artifact []byte) ([]byte, error) {
+		made, err := s.do(ctx, t.Learner, learn.Request{Frame: train, Label: label, Positive: s.call.Params.Text(positiveClass)}, func(artifact []byte) ([]byte, error) {
 			f, err := scored(artifact, test, label)
 			if err != nil {
 				return nil, err
