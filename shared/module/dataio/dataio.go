@@ -16,7 +16,7 @@ const group = "Data Input and Output"
 
 // Modules returns the group's modules.
 func Modules() []*module.Module {
-	return []*module.Module{EnterDataManually(), UnpackZippedDatasets()}
+	return []*module.Module{EnterDataManually(), ExportData(), ImportData(), LoadTrainedModel(), UnpackZippedDatasets()}
 }
 
 // The formats of text tables, as the Studio spells them.
