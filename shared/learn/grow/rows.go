@@ -46,12 +46,12 @@ func weightUnit(d *learn.Data) float64 {
 	for _, w := range d.Weight {
 		sum += w / top
 	}
-	_, exponent := math.Frexp(sum / float64(d.Rows))
-	_, topExponent := math.Frexp(top)
-	if exponent += topExponent - 1; exponent >= 0 && topExponent < 500 {
+	mean := sum / float64(d.Rows) * top
+	if mean >= 1 && top < 1e150 {
 		return 1
 	}
-	return math.Ldexp(1, min(max(exponent, -1022), 1000))
+	_, exponent := math.Frexp(mean)
+	return math.Ldexp(1, exponent-1)
 }
 
 // Bootstrap draws n of draws with replacement. A row that is drawn several

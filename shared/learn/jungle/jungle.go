@@ -3,8 +3,8 @@
 // alike classes are merged (Shotton, Sharp, Kohli, Nowozin, Winn and Criminisi,
 // Decision Jungles: Compact and Rich Models for Classification, NIPS 2013).
 //
-// A graph grows level by level. While a level has room for two children of
-// every node, its nodes are split as a tree's are; then the children of the
+// A graph grows level by level. While the next level has room for two children
+// of every node, nodes are split as a tree's are; then the children of the
 // next level are shared, and the tests of the nodes and the ways to the
 // children are improved together, one step at a time, towards the least total
 // entropy of the children (the paper's LSearch).

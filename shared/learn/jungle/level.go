@@ -33,7 +33,8 @@ type grower struct {
 	random  *rand.Rand
 	nodes   []dag.Node
 	// Of a level whose children are shared.
-	slots [][]float64 // weights of the classes that each child holds
+	held  [][]float64
+	slots [][]float64 // of held, one a child: weights of the classes that it has
 	spare []grow.Draw
 	saved [2][]float64
 }
@@ -65,7 +66,7 @@ func (g *grower) grow(draws []grow.Draw, random *rand.Rand) *dag.Graph {
 	for i := range g.order {
 		g.order[i] = i
 	}
-	level := []member{{0, draws}}
+	level, width := []member{{0, draws}}, 1
 	for depth := 0; len(level) > 0; depth++ {
 		var parents []parent
 		for _, m := range level {
@@ -85,20 +86,34 @@ func (g *grower) grow(draws []grow.Draw, random *rand.Rand) *dag.Graph {
 		if len(parents) == 0 {
 			break
 		}
-		if slots := 2 * len(parents); slots <= g.o.Width {
+		width = g.next(width)
+		if slots := 2 * len(parents); slots <= width {
 			for i := range parents {
 				parents[i].child = [2]int{2 * i, 2*i + 1}
 			}
 			level = g.open(parents, slots)
 		} else {
-			g.share(parents)
+			g.share(parents, width)
 			if g.ctx.Err() != nil {
 				return nil
 			}
-			level = g.open(parents, g.o.Width)
+			level = g.open(parents, width)
 		}
 	}
 	return &dag.Graph{Nodes: g.nodes}
+}
+
+// freeWidth is up to where levels may double. From there they may grow by a
+// fifth each, so that branches begin to merge before a graph is as wide as it
+// may be.
+const freeWidth = 32
+
+// next is how wide the level below one may be that may be width wide.
+func (g *grower) next(width int) int {
+	if width < freeWidth {
+		return min(2*width, g.o.Width)
+	}
+	return min(width+width/5, g.o.Width)
 }
 
 // split finds a test for a node, as a random forest does: the best of as many
@@ -200,12 +215,13 @@ func (g *grower) room(n int) []grow.Draw {
 
 // share gives the sides of the parents the slots of a level that is too narrow
 // for each to have its own, and improves tests and slots step by step.
-func (g *grower) share(parents []parent) {
-	for i := range g.o.Width {
-		if i == len(g.slots) {
-			g.slots = append(g.slots, make([]float64, g.classes))
-		}
-		clear(g.slots[i])
+func (g *grower) share(parents []parent, width int) {
+	for len(g.held) < width {
+		g.held = append(g.held, make([]float64, g.classes))
+	}
+	g.slots = g.held[:width]
+	for _, s := range g.slots {
+		clear(s)
 	}
 	g.assign(parents)
 	for step := range g.o.Steps {

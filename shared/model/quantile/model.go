@@ -156,7 +156,7 @@ func (m *Model) Outputs() int { return len(m.quantiles) }
 // Quantiles are those that the model answers. Read only.
 func (m *Model) Quantiles() []float64 { return m.quantiles }
 
-// blockLabels is how many neighbouring labels share a subtotal.
+// blockLabels is how many neighbouring labels have a weight together at first.
 const blockLabels = 64
 
 // Session is the working memory of one caller. Not for concurrent use.
@@ -164,8 +164,8 @@ type Session struct {
 	m      *Model
 	finder *trees.Session
 	leaves []float64
-	weight []uint64 // of each label in the pool
-	blocks []uint64 // of each blockLabels labels
+	blocks []uint64            // weight of each blockLabels labels in the pool
+	within [blockLabels]uint64 // weights of the labels of one block
 }
 
 // NewSession makes a session. It allocates all that Predict will need for
@@ -173,7 +173,7 @@ type Session struct {
 func (m *Model) NewSession(rows int) *Session {
 	return &Session{
 		m: m, finder: m.finder.NewSession(rows), leaves: make([]float64, rows*m.finder.Outputs()),
-		weight: make([]uint64, len(m.labels)), blocks: make([]uint64, (len(m.labels)+blockLabels-1)/blockLabels),
+		blocks: make([]uint64, (len(m.labels)+blockLabels-1)/blockLabels),
 	}
 }
 
@@ -199,14 +199,14 @@ func (s *Session) quantiles(leaves []float64, out []float64) {
 			return
 		}
 	}
+	clear(s.blocks)
 	for t, v := range leaves {
 		for _, i := range m.sample(t, v) {
-			s.weight[i.label] += uint64(i.weight)
 			s.blocks[i.label/blockLabels] += uint64(i.weight)
 		}
 	}
 	total := uint64(len(leaves)) * Unit
-	block, below := 0, uint64(0) // below: the weight of all blocks before
+	block, opened, below := 0, -1, uint64(0) // below: the weight of all blocks before
 	for i, q := range m.quantiles {
 		// A leaf's running weights are rounded, each by less than a unit: a
 		// share that lacks no more than that is q.
@@ -215,15 +215,40 @@ func (s *Session) quantiles(leaves []float64, out []float64) {
 			below += s.blocks[block]
 			block++
 		}
-		at, sum := block*blockLabels, below
-		for sum += s.weight[at]; sum < need; sum += s.weight[at] {
-			at++
+		if block != opened {
+			s.open(block, leaves)
+			opened = block
 		}
-		out[i] = m.labels[at]
+		at, sum := 0, below+s.within[0]
+		for sum < need {
+			at++
+			sum += s.within[at]
+		}
+		out[i] = m.labels[block*blockLabels+at]
 	}
+}
+
+// open adds up the weights of the labels of one block in leaves.
+func (s *Session) open(block int, leaves []float64) {
+	clear(s.within[:])
+	first := uint32(block * blockLabels)
 	for t, v := range leaves {
-		for _, i := range m.sample(t, v) {
-			s.weight[i.label], s.blocks[i.label/blockLabels] = 0, 0
+		sample := s.m.sample(t, v)
+		lo, n := 0, len(sample) // the first label that is not below the block
+		for n > 0 {
+			half := n / 2
+			if sample[lo+half].label < first {
+				lo += half + 1
+				n -= half + 1
+			} else {
+				n = half
+			}
+		}
+		for _, i := range sample[lo:] {
+			if i.label >= first+blockLabels {
+				break
+			}
+			s.within[i.label-first] += uint64(i.weight)
 		}
 	}
 }
