@@ -17,7 +17,8 @@ func (s *Session) Width() int {
 // Each calls do for every i below n, on up to Width goroutines, and returns
 // when all calls have. The calls of one worker, a number below Width, come one
 // after the other; which worker gets which i is chance, so that no result may
-// depend on it.
+// depend on it. A panic in a call is one of Each, on its caller's goroutine,
+// where it can be recovered.
 func (s *Session) Each(n int, do func(worker, i int)) {
 	width := min(s.Width(), n)
 	if width <= 1 {
@@ -33,11 +34,24 @@ func (s *Session) Each(n int, do func(worker, i int)) {
 		}
 	}
 	var others sync.WaitGroup
+	var panicked atomic.Pointer[any]
 	for w := 1; w < width; w++ {
-		others.Go(func() { claim(w) })
+		others.Go(func() {
+			defer func() {
+				if v := recover(); v != nil {
+					panicked.CompareAndSwap(nil, &v)
+				}
+			}()
+			claim(w)
+		})
 	}
+	defer func() {
+		others.Wait()
+		if v := panicked.Load(); v != nil {
+			panic(*v)
+		}
+	}()
 	claim(0)
-	others.Wait()
 }
 
 // SpanRows is the number of rows in a span.
