@@ -4,8 +4,8 @@ import (
 	"testing"
 
 	"github.com/portico-ml/portico/shared/learn"
-	"github.com/portico-ml/portico/shared/learn/leastsquares"
 	"github.com/portico-ml/portico/shared/learn/learntest"
+	"github.com/portico-ml/portico/shared/learn/leastsquares"
 )
 
 func learner(t testing.TB, o leastsquares.Options) learn.Learner {

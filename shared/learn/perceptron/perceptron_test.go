@@ -4,8 +4,8 @@ import (
 	"testing"
 
 	"github.com/portico-ml/portico/shared/learn"
-	"github.com/portico-ml/portico/shared/learn/perceptron"
 	"github.com/portico-ml/portico/shared/learn/learntest"
+	"github.com/portico-ml/portico/shared/learn/perceptron"
 )
 
 func learner(t testing.TB, o perceptron.Options) learn.Learner {

@@ -4,8 +4,8 @@ import (
 	"testing"
 
 	"github.com/portico-ml/portico/shared/learn"
-	"github.com/portico-ml/portico/shared/learn/poisson"
 	"github.com/portico-ml/portico/shared/learn/learntest"
+	"github.com/portico-ml/portico/shared/learn/poisson"
 )
 
 func learner(t testing.TB, o poisson.Options) learn.Learner {

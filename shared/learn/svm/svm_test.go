@@ -4,8 +4,8 @@ import (
 	"testing"
 
 	"github.com/portico-ml/portico/shared/learn"
-	"github.com/portico-ml/portico/shared/learn/svm"
 	"github.com/portico-ml/portico/shared/learn/learntest"
+	"github.com/portico-ml/portico/shared/learn/svm"
 )
 
 func learner(t testing.TB, o svm.Options) learn.Learner {
