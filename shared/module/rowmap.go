@@ -2,6 +2,7 @@ package module
 
 import (
 	"github.com/portico-ml/portico/shared/frame"
+	"github.com/portico-ml/portico/shared/learn"
 )
 
 // RowMap describes, column by column, a row-wise map from one table to one
@@ -98,26 +99,50 @@ func (st *rowMapState) Apply(in, out []*frame.Frame) error {
 	if op.keep != nil {
 		src = st.filter(src)
 	}
+	if src.Rows() >= parallelRows {
+		return st.fillAll(src, dst)
+	}
 	for i := range op.outs {
-		o := &op.outs[i]
-		if o.From >= 0 {
-			c := src.Cols[o.From]
-			if f := &op.out.Schema[i]; c.Field.Name != f.Name || c.Field.Role != f.Role {
-				st.views[i] = *c // shares the cells, which nobody changes
-				st.views[i].Field = f
-				c = &st.views[i]
-			}
-			dst.Cols[i] = c
-			continue
-		}
-		c := st.own[i]
-		c.Reset()
-		if err := o.Fill(c, src); err != nil {
+		if err := st.fill(i, src, dst); err != nil {
 			return err
 		}
-		dst.Cols[i] = c
 	}
 	return nil
+}
+
+// parallelRows is the size of a table whose columns are worth goroutines.
+const parallelRows = 1 << 16
+
+// fillAll fills the columns of a large table side by side. Of several errors it
+// returns the first column's, as one after the other would.
+func (st *rowMapState) fillAll(src, dst *frame.Frame) error {
+	errs := make([]error, len(st.op.outs))
+	new(learn.Session).Each(len(errs), func(_, i int) { errs[i] = st.fill(i, src, dst) })
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fill sets output column i.
+func (st *rowMapState) fill(i int, src, dst *frame.Frame) error {
+	o := &st.op.outs[i]
+	if o.From >= 0 {
+		c := src.Cols[o.From]
+		if f := &st.op.out.Schema[i]; c.Field.Name != f.Name || c.Field.Role != f.Role {
+			st.views[i] = *c // shares the cells, which nobody changes
+			st.views[i].Field = f
+			c = &st.views[i]
+		}
+		dst.Cols[i] = c
+		return nil
+	}
+	c := st.own[i]
+	c.Reset()
+	dst.Cols[i] = c
+	return o.Fill(c, src)
 }
 
 // filter returns the rows that stay: f itself where all do.

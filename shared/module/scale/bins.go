@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/portico-ml/portico/shared/frame"
+	"github.com/portico-ml/portico/shared/learn"
 	"github.com/portico-ml/portico/shared/module"
 	"github.com/portico-ml/portico/shared/service"
 )
@@ -130,33 +131,41 @@ func fitBins(_ context.Context, c *module.Call) ([]byte, error) {
 			return nil, err
 		}
 	}
-	for _, col := range cols {
-		if col == label {
-			continue
-		}
-		b := binned{Name: col.Field.Name, Edges: []float64{}}
-		values := present(col)
-		switch {
-		case fixed != nil:
-			b.Edges = fixed
-		case len(values) == 0:
-			c.Log("column %q has no values: it has one bin", b.Name)
-		case mode == binEqualWidth:
-			b.Edges = equalWidth(slices.Min(values), slices.Max(values), n)
-		case mode == binEntropy:
-			if b.Edges, err = entropyEdges(col, label, n); err != nil {
-				return nil, err
-			}
-		default:
-			slices.Sort(values)
-			b.Edges = quantileEdges(values, n)
-		}
-		st.Columns = append(st.Columns, b)
-	}
-	if len(st.Columns) == 0 {
+	cols = slices.DeleteFunc(cols, func(col *frame.Column) bool { return col == label })
+	if len(cols) == 0 {
 		return nil, module.Errorf(20, "parameter %q selects the label only", "Columns to bin")
 	}
+	st.Columns = make([]binned, len(cols))
+	errs := make([]error, len(cols))
+	new(learn.Session).Each(len(cols), func(_, i int) {
+		b := binned{Name: cols[i].Field.Name, Edges: fixed}
+		if fixed == nil {
+			b.Edges, errs[i] = learnEdges(mode, cols[i], label, n)
+		}
+		st.Columns[i] = b
+	})
+	for _, err := range errs {
+		if err != nil {
+			return nil, err
+		}
+	}
 	return json.Marshal(st)
+}
+
+// learnEdges returns the edges of a column; none where it has no values.
+func learnEdges(mode string, col, label *frame.Column, n int) ([]float64, error) {
+	if mode == binEntropy {
+		return entropyEdges(col, label, n)
+	}
+	values := present(col)
+	switch {
+	case len(values) == 0:
+		return []float64{}, nil
+	case mode == binEqualWidth:
+		return equalWidth(slices.Min(values), slices.Max(values), n), nil
+	}
+	slices.Sort(values)
+	return quantileEdges(values, n), nil
 }
 
 func labelOf(f *frame.Frame) (*frame.Column, error) {

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/portico-ml/portico/shared/frame"
+	"github.com/portico-ml/portico/shared/learn"
 	"github.com/portico-ml/portico/shared/module"
 	"github.com/portico-ml/portico/shared/service"
 )
@@ -132,35 +133,59 @@ func fitClipper(_ context.Context, c *module.Call) ([]byte, error) {
 	}
 	set := c.Params.Text("Set of thresholds")
 	st := clipper{Overwrite: c.Params.Bool("Overwrite flag"), Indicate: c.Params.Bool("Add indicator columns")}
-	for _, col := range cols {
+	cols = slices.DeleteFunc(cols, func(col *frame.Column) bool {
 		f := col.Field
-		if !f.Type.Numeric() && f.Type != frame.DateTime {
-			c.Log("column %q is left as it is: it is %s", f.Name, f.Type)
-			continue
+		if f.Type.Numeric() || f.Type == frame.DateTime {
+			return false
 		}
-		values := present(col)
-		slices.Sort(values)
-		out := clipped{Name: f.Name, Type: f.Type}
-		switch set {
-		case clipPeaks:
-			out.Upper = upperAlone.learn(c.Params, f.Type, values)
-		case clipSubPeaks:
-			out.Lower = lowerAlone.learn(c.Params, f.Type, values)
-		default:
-			out.Upper, out.Lower = upperBoth.learn(c.Params, f.Type, values), lowerBoth.learn(c.Params, f.Type, values)
-			if out.Upper.At < out.Lower.At {
-				return nil, module.Errorf(8, "column %q: the lower threshold is above the upper one", f.Name).At(f.Name)
-			}
-		}
-		if f.Type.Integer() && (!out.Upper.whole() || !out.Lower.whole()) {
-			out.Type = frame.Double
-		}
-		st.Columns = append(st.Columns, out)
-	}
-	if len(st.Columns) == 0 {
+		c.Log("column %q is left as it is: it is %s", f.Name, f.Type)
+		return true
+	})
+	if len(cols) == 0 {
 		return nil, module.Errorf(11, "parameter %q selects no column of numbers or dates", "List of columns")
 	}
+	st.Columns = make([]clipped, len(cols))
+	new(learn.Session).Each(len(cols), func(_, i int) {
+		st.Columns[i] = learnClipped(c.Params, set, cols[i])
+	})
+	for _, out := range st.Columns {
+		if out.Upper != nil && out.Lower != nil && out.Upper.At < out.Lower.At {
+			return nil, module.Errorf(8, "column %q: the lower threshold is above the upper one", out.Name).At(out.Name)
+		}
+	}
 	return json.Marshal(st)
+}
+
+func learnClipped(p module.Values, set string, col *frame.Column) clipped {
+	f, values := col.Field, &ordered{values: present(col)}
+	out := clipped{Name: f.Name, Type: f.Type}
+	switch set {
+	case clipPeaks:
+		out.Upper = upperAlone.learn(p, f.Type, values)
+	case clipSubPeaks:
+		out.Lower = lowerAlone.learn(p, f.Type, values)
+	default:
+		out.Upper, out.Lower = upperBoth.learn(p, f.Type, values), lowerBoth.learn(p, f.Type, values)
+	}
+	if f.Type.Integer() && (!out.Upper.whole() || !out.Lower.whole()) {
+		out.Type = frame.Double
+	}
+	return out
+}
+
+// ordered are values that are sorted when their order is asked for.
+type ordered struct {
+	values []float64
+	sorted bool
+}
+
+// at is value i in order.
+func (o *ordered) at(i int) float64 {
+	if !o.sorted {
+		slices.Sort(o.values)
+		o.sorted = true
+	}
+	return o.values[i]
 }
 
 const (
@@ -168,27 +193,28 @@ const (
 	epochTicks    = 621_355_968_000_000_000 // of 1970 in 100 ns since 0001
 )
 
-// learn returns the threshold of a column with these values, which are sorted.
-func (t thresholdParams) learn(p module.Values, typ frame.Type, values []float64) *threshold {
+// learn returns the threshold of a column with these values.
+func (t thresholdParams) learn(p module.Values, typ frame.Type, of *ordered) *threshold {
+	n := len(of.values)
 	out := &threshold{At: p.Float(t.constant)}
 	if typ == frame.DateTime {
 		out.At = (out.At - epochTicks) / ticksPerMicro
 	}
-	if p.Text(t.mode) == thresholdPercentile && len(values) > 0 {
+	if p.Text(t.mode) == thresholdPercentile && n > 0 {
 		// The Studio counts the value at a percentile as beyond it.
-		out.At, out.Included = values[int(p.Int(t.percentile))*len(values)/100], true
+		out.At, out.Included = of.at(int(p.Int(t.percentile))*n/100), true
 	}
 	sub := out.At
 	switch p.Text(t.substitute) {
 	case byMissing:
 		return out
 	case byMean:
-		if len(values) > 0 {
-			sub = mean(values)
+		if n > 0 {
+			sub = mean(of.values)
 		}
 	case byMedian:
-		if n := len(values); n > 0 {
-			sub = values[(n-1)/2]/2 + values[n/2]/2
+		if n > 0 {
+			sub = of.at((n-1)/2)/2 + of.at(n/2)/2
 		}
 	}
 	if typ == frame.DateTime {

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/portico-ml/portico/shared/frame"
+	"github.com/portico-ml/portico/shared/learn"
 	"github.com/portico-ml/portico/shared/model/stablemath"
 	"github.com/portico-ml/portico/shared/module"
 	"github.com/portico-ml/portico/shared/service"
@@ -87,36 +88,44 @@ func fitNormalizer(_ context.Context, c *module.Call) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	st := normalizer{Method: c.Params.Text("Transformation method")}
-	for _, col := range cols {
-		n := normalized{Name: col.Field.Name, Scale: 1}
-		values := present(col)
-		constant := len(values) == 0 || slices.Min(values) == slices.Max(values)
-		switch {
-		case constant && c.Params.Bool("Use 0 for constant columns when checked"):
-			n.Zero = true
-		case st.Method == methodZScore:
-			n.Shift, n.Scale = moments(values)
-		case st.Method == methodMinMax && len(values) > 0:
-			n.Shift = slices.Min(values)
-			n.Scale = slices.Max(values) - n.Shift
-		case st.Method == methodMinMax:
-			n.Scale = 0
-		case st.Method == methodLogNormal:
-			logs := make([]float64, 0, len(values))
-			for _, v := range values {
-				if v > 0 {
-					logs = append(logs, stablemath.Log(v))
-				}
-			}
-			n.Shift, n.Scale = moments(logs)
-		}
+	st := normalizer{Method: c.Params.Text("Transformation method"), Columns: make([]normalized, len(cols))}
+	zero := c.Params.Bool("Use 0 for constant columns when checked")
+	new(learn.Session).Each(len(cols), func(_, i int) {
+		st.Columns[i] = st.learn(cols[i], zero)
+	})
+	for _, n := range st.Columns {
 		if math.IsInf(n.Scale, 0) || math.IsInf(n.Shift, 0) {
 			return nil, module.Errorf(33, "column %q: the spread of its values is infinite", n.Name).At(n.Name)
 		}
-		st.Columns = append(st.Columns, n)
 	}
 	return json.Marshal(st)
+}
+
+// learn learns from one column; with zero, one that has one value only becomes 0.
+func (st *normalizer) learn(col *frame.Column, zero bool) normalized {
+	n := normalized{Name: col.Field.Name, Scale: 1}
+	values := present(col)
+	lo, hi := 0.0, 0.0
+	if len(values) > 0 {
+		lo, hi = slices.Min(values), slices.Max(values)
+	}
+	switch {
+	case lo == hi && zero:
+		n.Zero = true
+	case st.Method == methodZScore:
+		n.Shift, n.Scale = moments(values)
+	case st.Method == methodMinMax:
+		n.Shift, n.Scale = lo, hi-lo
+	case st.Method == methodLogNormal:
+		logs := make([]float64, 0, len(values))
+		for _, v := range values {
+			if v > 0 {
+				logs = append(logs, stablemath.Log(v))
+			}
+		}
+		n.Shift, n.Scale = moments(logs)
+	}
+	return n
 }
 
 // moments returns mean and population standard deviation, 0 for one value and
