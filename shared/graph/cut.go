@@ -122,7 +122,7 @@ func (c *cutting) live() {
 			if _, ok := c.tapped[Ref{i, k}]; ok {
 				c.moving[i], c.fed[i] = true, true
 			} else if src := v.In[k]; src != None {
-				c.moving[i] = c.moving[i] || c.moving[src.Node]
+				c.moving[i] = c.moving[i] || c.moving[src.Node] && !c.frozen(src)
 				c.fed[i] = c.fed[i] || c.fed[src.Node] && !c.frozen(src)
 			}
 		}

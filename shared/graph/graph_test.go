@@ -297,6 +297,14 @@ func TestCut(t *testing.T) {
 			t.Errorf("outputs apart from the rows: %v, want p", c.Apart)
 		}
 	})
+	t.Run("what is made of a frozen transformation is frozen with it", func(t *testing.T) {
+		count := `"module":"Build Counting Transform","parameters":{"Label column":"a","Select columns to count":"b"}`
+		c := cut(t, doc(map[string]string{"d": `"assetId":"d"`, "x": count, "y": `"module":"Modify Count Table Parameters"`, "z": `"module":"Apply Transformation"`, "i": input, "o": output}, data,
+			"d -> x", "i -> x", "x -> y", "y -> z:Transformation", "i -> z:Dataset", "d -> z:Dataset", "z -> o"))
+		if got := nodes(c.Doc); got != "i=input1 o=output1 y.0=y.0 z=Apply Transformation" {
+			t.Errorf("kept %s", got)
+		}
+	})
 	t.Run("a graph parameter keeps its node", func(t *testing.T) {
 		c := cut(t, doc(map[string]string{"e": enter, "x": math, "o": output}, ","+rate, "e -> x", "x -> o"))
 		if got := nodes(c.Doc); got != "e.0=e.0 o=output1 x=Apply Math Operation" || len(c.Apart) > 0 {

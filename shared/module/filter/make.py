@@ -1,28 +1,17 @@
 # Goldens of the palette group Data Transformation / Filter.
 #
 #   scipy 1.17.1 designs and applies the filters, pandas 3.1.1 the windows.
-import json
 import os
+import sys
 
-here = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "moduletest"))
+from golden import Cases
+
+write = Cases(__file__)
 
 
 def case(module, name, inputs=None, outputs=None, params=None, **more):
-    folder = os.path.join(here, "testdata", "golden", module.lower().replace(" ", "-").replace("'", ""))
-    os.makedirs(folder, exist_ok=True)
-    doc = {"module": module}
-    if "why" in more:
-        doc["why"] = more.pop("why")
-    if params:
-        doc["parameters"] = {k: str(v) for k, v in params.items()}
-    if inputs:
-        doc["inputs"] = inputs
-    if outputs:
-        doc["outputs"] = outputs
-    doc.update(more)
-    with open(os.path.join(folder, name + ".json"), "w") as f:
-        json.dump(doc, f, indent=1, ensure_ascii=False)
-        f.write("\n")
+    write(module, name, params, inputs, outputs, **more)
 
 
 import numpy as np

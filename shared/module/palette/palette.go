@@ -7,6 +7,7 @@ import (
 
 	"github.com/portico-ml/portico/shared/module"
 	"github.com/portico-ml/portico/shared/module/convert"
+	"github.com/portico-ml/portico/shared/module/counts"
 	"github.com/portico-ml/portico/shared/module/dataio"
 	"github.com/portico-ml/portico/shared/module/evaluate"
 	"github.com/portico-ml/portico/shared/module/feature"
@@ -25,6 +26,7 @@ import (
 func New() *module.Palette {
 	return module.NewPalette(slices.Concat(
 		convert.Modules(),
+		counts.Modules(),
 		dataio.Modules(),
 		evaluate.Modules(),
 		feature.Modules(),
