@@ -36,6 +36,15 @@ func oneBlob(p *connect.Place) bool {
 	return err != nil || !known.Splits || slices.Contains(formats, ref.Ext())
 }
 
+// kindOf is the kind of a place that is not blank: a connection's is the
+// settings' to say.
+func kindOf(p connect.Place) connect.Kind {
+	if p.Source == "" {
+		return "Connection"
+	}
+	return p.Source
+}
+
 // outside returns what opens other places than blobs.
 func (b *Batch) outside(kind connect.Kind) (Outside, error) {
 	if b.Outside == nil {
@@ -57,7 +66,7 @@ func (b *Batch) describeSource(j *job, s *source, p connect.Place, sec *secrets)
 	if _, err := out.Source(j.Workspace, p); err != nil {
 		return err
 	}
-	s.Outside, s.Format = p.Source, format.CSV
+	s.Outside, s.Format = kindOf(p), format.CSV
 	s.Key = inputKey(j.Workspace, j.ID, s.Name, j.ID, s.Format)
 	sec.Sources[s.Name] = p
 	return nil
@@ -80,10 +89,7 @@ func (b *Batch) describeSink(ctx context.Context, j *job, o *sink, p service.Por
 	if err != nil {
 		return err
 	}
-	o.Outside = to.Source
-	if o.Outside == "" {
-		o.Outside = "Connection"
-	}
+	o.Outside = kindOf(to)
 	o.Place = &place{Base: to.Server, Path: strings.TrimPrefix(to.Database+"/"+to.Table, "/")}
 	sec.Sinks[p.Name] = to
 	return nil

@@ -37,7 +37,7 @@ func (x *executor) key(i int) (string, error) {
 		put("asset", string(a.Kind), a.Digest)
 		return hex.EncodeToString(h.Sum(nil)), nil
 	}
-	if v.Mod.Outside && !v.Values.Bool(useCached) {
+	if v.Mod.Outside && (v.Mod.Param(useCached) == nil || !v.Values.Bool(useCached)) {
 		return "", nil
 	}
 	put(v.Mod.Name, fmt.Sprint(v.Mod.CodeVersion))
@@ -146,6 +146,11 @@ func (x *executor) store(ctx context.Context, i int, key string, values []module
 		if res.Digest, err = x.r.artifacts.Put(ctx, x.run.Workspace, body); err != nil {
 			return nil, err
 		}
+		if value.View != nil {
+			if res.View, err = x.r.artifacts.Put(ctx, x.run.Workspace, value.View); err != nil {
+				return nil, err
+			}
+		}
 		results[port] = res
 		if x.uses[ref] > 0 {
 			x.values[ref] = value
@@ -180,7 +185,7 @@ func (x *executor) cached(ctx context.Context, key string) ([]Result, error) {
 		return nil, err
 	}
 	for _, res := range results {
-		for _, digest := range []string{res.Digest, res.Schema} {
+		for _, digest := range []string{res.Digest, res.Schema, res.View} {
 			if digest == "" {
 				continue
 			}
@@ -207,64 +212,4 @@ func (r *Runs) schema(ctx context.Context, ws string, res Result) (frame.Schema,
 		return nil, fault.Wrap(err, fault.Internal, "decode the schema of a node's result")
 	}
 	return s, nil
-}
-
-// Preview is the head of a table.
-type Preview struct {
-	Port    string           `json:"port"`
-	Kind    service.PortKind `json:"kind"`
-	Digest  string           `json:"digest"`
-	Rows    int              `json:"rows"` // of the whole table
-	Columns frame.Schema     `json:"columns,omitempty"`
-	// Values are the first rows, cells as text; null where missing.
-	Values [][]*string `json:"values,omitempty"`
-}
-
-// maxPreview bounds the rows of a preview.
-const maxPreview = 1000
-
-// Preview shows what a node of a run gave at an output port: of a table its
-// schema and its first rows. port "" is the only port.
-func (r *Runs) Preview(ctx context.Context, ws, runID, node, port string, rows int) (*Preview, error) {
-	_, nodes, err := r.read(ctx, ws, runID)
-	if err != nil {
-		return nil, err
-	}
-	n := nodes[node]
-	if n == nil || n.State != Finished {
-		return nil, fault.New(fault.NotFound, "ResultNotFound", "node %q has no result in this run", node).At(node)
-	}
-	for _, res := range n.Results {
-		if res.Port != port && (port != "" || len(n.Results) > 1) {
-			continue
-		}
-		p := &Preview{Port: res.Port, Kind: res.Kind, Digest: res.Digest, Rows: res.Rows}
-		if res.Kind != service.Dataset {
-			return p, nil
-		}
-		v, err := r.load(ctx, ws, res)
-		if err != nil {
-			return nil, err
-		}
-		p.Columns = v.Frame.Schema()
-		p.Values = texts(v.Frame, min(max(rows, 0), maxPreview))
-		return p, nil
-	}
-	return nil, fault.New(fault.NotFound, "ResultNotFound", "node %q has no output port %q", node, port).At(port)
-}
-
-// texts prints the first rows of a table.
-func texts(f *frame.Frame, rows int) [][]*string {
-	rows = min(rows, f.Rows())
-	out := make([][]*string, rows)
-	for r := range out {
-		out[r] = make([]*string, len(f.Cols))
-		for i, c := range f.Cols {
-			if !c.IsNull(r) {
-				text := string(c.Print(nil, r))
-				out[r][i] = &text
-			}
-		}
-	}
-	return out
 }
