@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/portico-ml/portico/shared/frame"
+	"github.com/portico-ml/portico/shared/learn"
 	"github.com/portico-ml/portico/shared/module"
 	"github.com/portico-ml/portico/shared/service"
 )
@@ -116,8 +117,9 @@ func fitCleaning(_ context.Context, c *module.Call) ([]byte, error) {
 	}
 	mode := p.Text("Cleaning mode")
 	st := cleaning{Columns: []cleaned{}, Indicator: p.Bool("Generate missing value indicator column") && mode != modeRow && mode != modeColumn}
+	values := learnValues(mode, table, picked)
 	var impute []*frame.Column
-	for _, i := range picked {
+	for k, i := range picked {
 		col := table.Cols[i]
 		ratio := 0.0
 		if col.Len() > 0 {
@@ -156,11 +158,10 @@ func fitCleaning(_ context.Context, c *module.Call) ([]byte, error) {
 				impute = append(impute, col)
 				continue
 			}
-			v, err := learnedValue(mode, col)
-			if err != nil {
-				return nil, err
+			if values[k].err != nil {
+				return nil, values[k].err
 			}
-			out.Value = &v
+			out.Value = &values[k].text
 		}
 		st.Columns = append(st.Columns, out)
 	}
@@ -208,6 +209,26 @@ func customValue(f *frame.Field, text string) (string, error) {
 	return string(c.Print(nil, 0)), nil
 }
 
+// learned is what a mode that learns one value learns of a column.
+type learned struct {
+	text string
+	err  error
+}
+
+// learnValues learns of each picked column that has values, side by side.
+func learnValues(mode string, table *frame.Frame, picked []int) []learned {
+	out := make([]learned, len(picked))
+	if mode != modeMean && mode != modeMedian && mode != modeMode {
+		return out
+	}
+	new(learn.Session).Each(len(picked), func(_, k int) {
+		if c := table.Cols[picked[k]]; c.Nulls() < c.Len() {
+			out[k].text, out[k].err = learnedValue(mode, c)
+		}
+	})
+	return out
+}
+
 // learnedValue returns the mean, median or mode of a column with at least one
 // value, as text.
 func learnedValue(mode string, c *frame.Column) (string, error) {
@@ -252,13 +273,48 @@ func mean(values []float64) float64 {
 	return values[0] + sum/float64(len(values))
 }
 
+// median reorders values.
 func median(values []float64) float64 {
-	slices.Sort(values)
 	n := len(values)
+	hi := nth(values, n/2)
 	if n%2 == 1 {
-		return values[n/2]
+		return hi
 	}
-	return values[n/2-1] + (values[n/2]-values[n/2-1])/2
+	lo := slices.Max(values[:n/2]) // nth leaves the smaller ones in front
+	return lo + (hi-lo)/2
+}
+
+// nth returns the value that would be at k were the values sorted, and puts
+// none that is larger in front of it, none that is smaller behind (Hoare 1961).
+func nth(values []float64, k int) float64 {
+	lo, hi := 0, len(values)-1
+	for lo < hi {
+		a, b, c := values[lo], values[lo+(hi-lo)/2], values[hi]
+		pivot := max(min(a, b), min(max(a, b), c))
+		i, j := lo, hi
+		for i <= j {
+			for values[i] < pivot {
+				i++
+			}
+			for values[j] > pivot {
+				j--
+			}
+			if i <= j {
+				values[i], values[j] = values[j], values[i]
+				i++
+				j--
+			}
+		}
+		switch {
+		case k <= j:
+			hi = j
+		case k >= i:
+			lo = i
+		default:
+			return values[k]
+		}
+	}
+	return values[k]
 }
 
 // mostFrequent returns the mode; of several, the one that comes first in order.

@@ -48,27 +48,19 @@ func (c *chain) fill(row []float64, missing []bool) {
 // learnChain learns from scaled rows, whose missing cells are 0, and fills them
 // in. group says which dimensions are of one column.
 func learnChain(rows []float64, missing []bool, group []int, rounds int) (*chain, error) {
-	p := len(group)
-	counts := make([]int, p)
-	for i, m := range missing {
-		if m {
-			counts[i%p]++
-		}
-	}
-	order := allOf(p)
-	slices.SortStableFunc(order, func(a, b int) int { return counts[a] - counts[b] })
+	l := newChainLearner(rows, missing, group)
+	order := allOf(l.p)
+	slices.SortStableFunc(order, func(a, b int) int { return len(l.gaps[a]) - len(l.gaps[b]) })
 	c := &chain{}
 	for range rounds {
 		var round []regression
 		for _, t := range order {
-			g, err := regress(rows, missing, group, t)
+			g, err := l.regress(t)
 			if err != nil {
 				return nil, err
 			}
-			for r := 0; r < len(rows); r += p {
-				if missing[r+t] {
-					rows[r+t] = g.predict(rows[r : r+p])
-				}
+			for _, r := range l.gaps[t] {
+				l.set(r, t, g.predict(l.row(r)))
 			}
 			round = append(round, *g)
 		}
@@ -77,59 +69,123 @@ func learnChain(rows []float64, missing []bool, group []int, rounds int) (*chain
 	return c, nil
 }
 
+// chainLearner keeps the sums of all rows as they are filled in, so that a
+// regression over most rows is the sums less a few rows.
+type chainLearner struct {
+	p     int // dimensions
+	data  []float64
+	gaps  [][]int // by dimension, the rows that lack it
+	group []int
+	moments
+}
+
+// moments are sums over rows.
+type moments struct {
+	n        int
+	sums     []float64
+	products []float64 // of pairs of dimensions: the lower triangle
+}
+
+func newMoments(p int) moments {
+	return moments{sums: make([]float64, p), products: make([]float64, p*p)}
+}
+
+// add adds a row; with sign -1 it takes it away.
+func (m *moments) add(row []float64, sign float64) {
+	m.n += int(sign)
+	for i, x := range row {
+		x *= sign
+		m.sums[i] += x
+		products := m.products[i*len(row) : i*len(row)+i+1]
+		for j := range products {
+			products[j] += float64(x * row[j])
+		}
+	}
+}
+
+func newChainLearner(rows []float64, missing []bool, group []int) *chainLearner {
+	l := &chainLearner{p: len(group), data: rows, group: group, gaps: make([][]int, len(group)), moments: newMoments(len(group))}
+	for i, m := range missing {
+		if m {
+			l.gaps[i%l.p] = append(l.gaps[i%l.p], i/l.p)
+		}
+	}
+	for r := range len(rows) / l.p {
+		l.add(l.row(r), 1)
+	}
+	return l
+}
+
+func (l *chainLearner) row(r int) []float64 { return l.data[r*l.p : (r+1)*l.p] }
+
+// set changes dimension t of row r, and the sums.
+func (l *chainLearner) set(r, t int, x float64) {
+	row := l.row(r)
+	change := x - row[t]
+	l.sums[t] += change
+	for j, y := range row {
+		switch {
+		case j < t:
+			l.products[t*l.p+j] += float64(change * y)
+		case j > t:
+			l.products[j*l.p+t] += float64(change * y)
+		}
+	}
+	l.products[t*l.p+t] += float64(change * (x + row[t]))
+	row[t] = x
+}
+
+// having returns the sums over the rows that have dimension t.
+func (l *chainLearner) having(t int) moments {
+	if rows := len(l.data) / l.p; 2*len(l.gaps[t]) > rows {
+		m, gaps := newMoments(l.p), l.gaps[t]
+		for r := range rows {
+			if len(gaps) > 0 && gaps[0] == r {
+				gaps = gaps[1:]
+				continue
+			}
+			m.add(l.row(r), 1)
+		}
+		return m
+	}
+	m := moments{l.n, slices.Clone(l.sums), slices.Clone(l.products)}
+	for _, r := range l.gaps[t] {
+		m.add(l.row(r), -1)
+	}
+	return m
+}
+
 // regress solves the ridge regression of dimension t on those of other columns,
 // over the rows where it is there.
-func regress(rows []float64, missing []bool, group []int, t int) (*regression, error) {
-	p := len(group)
+func (l *chainLearner) regress(t int) (*regression, error) {
+	m := l.having(t)
+	n := float64(m.n)
 	var use []int // predictors
-	for d := range p {
-		if group[d] != group[t] {
+	for d := range l.p {
+		if l.group[d] != l.group[t] {
 			use = append(use, d)
 		}
 	}
-	g := &regression{Target: t, Weights: make([]float64, p)}
-	q, n := len(use), 0
-	means := make([]float64, q)
-	for r := 0; r < len(rows); r += p {
-		if !missing[r+t] {
-			for k, d := range use {
-				means[k] += rows[r+d]
-			}
-			g.Intercept += rows[r+t]
-			n++
-		}
+	product := func(a, b int) float64 { // about the means
+		return m.products[max(a, b)*l.p+min(a, b)] - float64(m.sums[a]*m.sums[b]/n)
 	}
-	for k := range means {
-		means[k] /= float64(n)
-	}
-	g.Intercept /= float64(n)
-	gram, right, x := make([]float64, q*q), make([]float64, q), make([]float64, q)
-	for r := 0; r < len(rows); r += p {
-		if missing[r+t] {
-			continue
+	q := len(use)
+	gram, weights := make([]float64, q*q), make([]float64, q)
+	for i, a := range use {
+		for j, b := range use[:i+1] {
+			gram[i*q+j] = product(a, b)
 		}
-		for k, d := range use {
-			x[k] = rows[r+d] - means[k]
-		}
-		y := rows[r+t] - g.Intercept
-		for k, a := range x {
-			right[k] += float64(a * y)
-			row := gram[k*q : k*q+k+1]
-			for j := range row {
-				row[j] += float64(a * x[j])
-			}
-		}
-	}
-	for k := range q {
-		gram[k*q+k] += ridge
+		gram[i*q+i] += ridge
+		weights[i] = product(a, t)
 	}
 	if !cholesky(gram, q) {
 		return nil, module.Errorf(39, "a regression of the imputation cannot be solved")
 	}
-	solve(gram, q, right)
-	for k, d := range use {
-		g.Weights[d] = right[k]
-		g.Intercept -= float64(right[k] * means[k])
+	solve(gram, q, weights)
+	g := &regression{Target: t, Intercept: m.sums[t] / n, Weights: make([]float64, l.p)}
+	for i, d := range use {
+		g.Weights[d] = weights[i]
+		g.Intercept -= float64(weights[i] * m.sums[d] / n)
 	}
 	return g, nil
 }
