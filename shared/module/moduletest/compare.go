@@ -21,6 +21,7 @@ import (
 // trained model makes of one.
 type output struct {
 	Gives string `json:"gives"`
+	Train *input `json:"train"` // the module that trains an untrained model first
 	Apply *input `json:"apply"`
 	By    string `json:"by"` // the module that applies it, where it is not the usual one
 }
@@ -86,6 +87,11 @@ func (o *output) table(p *module.Palette, v module.Value) (*frame.Frame, error) 
 	if err != nil {
 		return nil, err
 	}
+	if o.Train != nil {
+		if v, err = o.Train.train(p, v); err != nil {
+			return nil, err
+		}
+	}
 	switch {
 	case o.By != "":
 		return applyBy(p, o.By, v, in)
@@ -101,6 +107,23 @@ func (o *output) table(p *module.Palette, v module.Value) (*frame.Frame, error) 
 		return nil, err
 	}
 	return apply(bound, []*frame.Frame{in})
+}
+
+// train returns the model that the module makes of an untrained one.
+func (in input) train(p *module.Palette, untrained module.Value) (module.Value, error) {
+	m := p.Lookup(in.Module)
+	if m == nil {
+		return module.Value{}, fmt.Errorf("the palette has no module %q to train with", in.Module)
+	}
+	others := in.Inputs
+	in.Inputs = make(map[string]input)
+	maps.Copy(in.Inputs, others)
+	for _, port := range m.Inputs {
+		if port.Kind == service.UntrainedModel {
+			in.Inputs[port.ID] = input{given: &untrained}
+		}
+	}
+	return in.value(context.Background(), p, service.TrainedModel)
 }
 
 // applyBy returns what the module called name makes of a table by an artifact.

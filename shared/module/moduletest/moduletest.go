@@ -32,9 +32,12 @@
 // cells as numbers, within tolerance·max(1, |want|), all others as text. A
 // single missing cell in a table of one column is written "". An output that is
 // a transformation, or a trained model, is {"apply": input, "gives": CSV text}:
-// what it makes of the input, a model by Score Model. Ports that are not
-// listed are not compared. "types" are types with levels and roles. A case has
-// outputs, or an error: a part of its text.
+// what it makes of the input, a model by Score Model, others by the module that
+// "by" names, where one is named. An output that is an untrained model has
+// {"train": {"module": …}} besides: the module that trains it first, without the
+// port that it flows into. Ports that are not listed are not compared. "types"
+// are types with levels and roles. A case has outputs, or an error: a part of
+// its text.
 //
 // Run checks besides what no case need say: see there.
 package moduletest
@@ -216,6 +219,8 @@ type input struct {
 	Output     string            `json:"output"`
 
 	JSON json.RawMessage `json:"json"`
+
+	given *module.Value // by the program
 }
 
 // field is what is not as inferred of a column.
@@ -239,6 +244,8 @@ func (in *input) UnmarshalJSON(data []byte) error {
 
 func (in *input) value(ctx context.Context, p *module.Palette, kind service.PortKind) (module.Value, error) {
 	switch {
+	case in.given != nil:
+		return *in.given, nil
 	case in.CSV != nil:
 		f, err := table(*in.CSV, in.Schema)
 		return module.Table(f), err
