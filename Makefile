@@ -21,7 +21,7 @@ LOCAL = $(DATA)/bin/local
 
 run: ## everything on this machine, with the sample walked through; FUNC=func for a real Functions host, AZURITE=1 for Azurite
 	@$(BUILD) -dist dist -local $(LOCAL)
-	@$(LOCAL) run -staged -data $(DATA) $(if $(FUNC),-func $(FUNC)) $(if $(AZURITE),-azurite) $(ARGS)
+	@$(LOCAL) run -staged -data $(DATA) $(if $(FUNC),-func $(FUNC)) $(if $(AZURITE),-azurite) $(if $(SAMPLE),-sample $(SAMPLE)) $(ARGS)
 
 # The race detector is the one thing here that needs a C compiler.
 RACE := $(if $(shell command -v cc || command -v gcc || command -v clang),-race)

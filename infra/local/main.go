@@ -14,10 +14,12 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -52,6 +54,10 @@ func command(ctx context.Context, args []string) error {
 		flags.StringVar(&o.funcTool, "func", "", "run under this func executable (Azure Functions Core Tools) instead of the local host; needs Azurite")
 		flags.BoolVar(&o.azurite, "azurite", false, "store in Azurite (make azurite) instead of the embedded store")
 		flags.BoolVar(&o.once, "once", false, "end after the sample instead of staying")
+		flags.Func("sample", "which walks to take, separated by commas: "+walkNames()+", or all (default churn)", func(names string) (err error) {
+			o.tour, err = walksOf(names)
+			return err
+		})
 		flags.BoolVar(&o.bare, "bare", false, "do not walk through the sample")
 		flags.BoolVar(&o.staged, "staged", false, "run what is in dist already instead of building it")
 		flags.Func("set", "a setting of the app, NAME=VALUE; may be given several times", o.set)
@@ -89,6 +95,38 @@ func command(ctx context.Context, args []string) error {
 		return err
 	}
 	return fmt.Errorf("there is no command %q: run, stage, token, size", name)
+}
+
+func walkNames() string {
+	var names []string
+	for _, w := range samples.Walks() {
+		names = append(names, w.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// walksOf is the tour of the walks of those names, one after the other.
+func walksOf(names string) (tour, error) {
+	var walks []samples.Walk
+	for _, name := range strings.Split(names, ",") {
+		n := len(walks)
+		for _, w := range samples.Walks() {
+			if name == w.Name || name == "all" {
+				walks = append(walks, w)
+			}
+		}
+		if len(walks) == n {
+			return nil, fmt.Errorf("there is no walk %q: %s, all", name, walkNames())
+		}
+	}
+	return func(ctx context.Context, base string, token func(role string) (string, error), out io.Writer) error {
+		for _, w := range walks {
+			if err := w.Run(ctx, base, token, out); err != nil {
+				return fmt.Errorf("%s: %w", w.Name, err)
+			}
+		}
+		return nil
+	}, nil
 }
 
 // people are the subjects of local tokens: one per role, so that requester and

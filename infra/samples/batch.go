@@ -40,34 +40,39 @@ func (w *walk) retentionList(ctx context.Context, p *published) error {
 	if err != nil {
 		return err
 	}
-	caller := client{w.base, p.production.Key}
-	jobs := "/workspaces/" + w.ws + "/services/" + p.production.ID + "/jobs"
-	var id string
-	body := map[string]any{"Inputs": map[string]any{"input1": input}, "GlobalParameters": map[string]string{}}
-	if err := caller.do(ctx, "POST", jobs+"?api-version=2.0", body, &id); err != nil {
-		return err
-	}
-	if err := caller.do(ctx, "POST", jobs+"/"+id+"/start?api-version=2.0", nil, nil); err != nil {
-		return err
-	}
 	began := time.Now()
-	var st status
-	err = await(ctx, "job "+id, 2*time.Minute, func() (bool, error) {
-		err := caller.do(ctx, "GET", jobs+"/"+id+"?api-version=2.0", nil, &st)
-		return st.StatusCode == "Finished" || st.StatusCode == "Failed" || st.StatusCode == "Cancelled", err
-	})
+	st, err := w.job(ctx, p.production, map[string]any{"Inputs": map[string]any{"input1": input}, "GlobalParameters": map[string]string{}})
 	if err != nil {
 		return err
-	}
-	if st.StatusCode != "Finished" {
-		return fmt.Errorf("job %s: %s: %s", id, st.StatusCode, text(st.Details))
 	}
 	var result []byte
 	if err := (client{}).do(ctx, "GET", st.Results["output1"].url(), nil, &result); err != nil {
 		return err
 	}
-	w.say("  job        %s %s in %v", id, st.StatusCode, time.Since(began).Round(time.Millisecond))
+	w.say("  job        %s in %v", st.StatusCode, time.Since(began).Round(time.Millisecond))
 	return w.judge(result)
+}
+
+// job submits a batch job, starts it and waits for its end.
+func (w *walk) job(ctx context.Context, e endpoint, body map[string]any) (*status, error) {
+	caller := client{w.base, e.Key}
+	jobs := "/workspaces/" + w.ws + "/services/" + e.ID + "/jobs"
+	var id string
+	if err := caller.do(ctx, "POST", jobs+"?api-version=2.0", body, &id); err != nil {
+		return nil, err
+	}
+	if err := caller.do(ctx, "POST", jobs+"/"+id+"/start?api-version=2.0", nil, nil); err != nil {
+		return nil, err
+	}
+	var st status
+	err := await(ctx, "job "+id, 5*time.Minute, func() (bool, error) {
+		err := caller.do(ctx, "GET", jobs+"/"+id+"?api-version=2.0", nil, &st)
+		return st.StatusCode == "Finished" || st.StatusCode == "Failed" || st.StatusCode == "Cancelled", err
+	})
+	if err == nil && st.StatusCode != "Finished" {
+		err = fmt.Errorf("job %s: %s: %s", id, st.StatusCode, text(st.Details))
+	}
+	return &st, err
 }
 
 // judge compares the 200 highest scores with who left.

@@ -112,36 +112,45 @@ func (w *walk) release(ctx context.Context, name, document string, row map[strin
 		return nil, err
 	}
 	if p == nil {
-		if p, err = w.publish(ctx, name, document); err != nil {
+		x, err := w.experiment(ctx, name, read(document))
+		if err != nil {
+			return nil, err
+		}
+		if p, err = w.publish(ctx, name, x); err != nil {
 			return nil, err
 		}
 	}
+	return p, w.goLive(ctx, p, row, parameters)
+}
+
+// goLive takes what staging serves to production: test, mark ready, approve,
+// ask again.
+func (w *walk) goLive(ctx context.Context, p *published, row map[string]any, parameters map[string]string) error {
 	staged, err := w.score(ctx, p.staging, row, parameters)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	w.say("  staging    answers %s", scores(staged))
 	if err := w.promote(ctx, p); err != nil {
-		return nil, err
+		return err
 	}
-	var live map[string]*string
-	// A promotion is live everywhere within 5 seconds.
-	err = await(ctx, "production of "+name, 10*time.Second, func() (bool, error) {
-		if live, err = w.score(ctx, p.production, row, parameters); err != nil {
-			if r, ok := err.(*refused); ok && r.Status == 404 {
-				return false, nil
-			}
+	if err := w.until(ctx, p.production, row, parameters, staged); err != nil {
+		return fmt.Errorf("production of %s: %w", p.name, err)
+	}
+	w.say("  production answers the same")
+	return nil
+}
+
+// until waits for an endpoint to answer as want does: what moves an endpoint is
+// live everywhere within 5 seconds.
+func (w *walk) until(ctx context.Context, e endpoint, row map[string]any, parameters map[string]string, want map[string]*string) error {
+	return await(ctx, "the answer expected", 10*time.Second, func() (bool, error) {
+		got, err := w.score(ctx, e, row, parameters)
+		if r, ok := err.(*refused); ok && r.Status == 404 {
+			return false, nil
 		}
-		return err == nil, err
+		return maps.EqualFunc(want, got, func(a, b *string) bool { return text(a) == text(b) }), err
 	})
-	if err != nil {
-		return nil, err
-	}
-	w.say("  production answers %s", scores(live))
-	if !maps.EqualFunc(staged, live, func(a, b *string) bool { return text(a) == text(b) }) {
-		return nil, fmt.Errorf("%s: staging and production answer differently", name)
-	}
-	return p, nil
 }
 
 // find returns a service that an earlier walk published; nil where there is
@@ -162,47 +171,58 @@ func (w *walk) find(ctx context.Context, name string) (*published, error) {
 
 func (w *walk) manage(path string) string { return "/manage/workspaces/" + w.ws + path }
 
-// publish saves the experiment, runs it and publishes the run to staging.
-func (w *walk) publish(ctx context.Context, name, document string) (*published, error) {
-	base := "/workbench/workspaces/" + w.ws
+func (w *walk) bench(path string) string { return "/workbench/workspaces/" + w.ws + path }
+
+// experiment saves an experiment and returns its id.
+func (w *walk) experiment(ctx context.Context, name string, document []byte) (string, error) {
 	var x struct{ ID string }
-	err := w.author.do(ctx, "POST", base+"/experiments", map[string]any{"name": name, "document": json.RawMessage(read(document))}, &x)
-	if err != nil {
-		return nil, err
-	}
+	err := w.author.do(ctx, "POST", w.bench("/experiments"), map[string]any{"name": name, "document": json.RawMessage(document)}, &x)
+	return x.ID, err
+}
+
+// run runs an experiment to its end and returns the run's id.
+func (w *walk) run(ctx context.Context, experiment string) (string, error) {
 	var run struct {
 		ID, State string
 		Error     *struct{ Message string }
-		Nodes     []struct{ Results []struct{ Rows int } }
+		Nodes     []struct{ ID string }
 	}
-	if err := w.author.do(ctx, "POST", base+"/experiments/"+x.ID+"/runs", nil, &run); err != nil {
-		return nil, err
+	if err := w.author.do(ctx, "POST", w.bench("/experiments/"+experiment+"/runs"), nil, &run); err != nil {
+		return "", err
 	}
 	began := time.Now()
-	err = await(ctx, "run of "+name, 2*time.Minute, func() (bool, error) {
-		err := w.author.do(ctx, "GET", base+"/runs/"+run.ID, nil, &run)
+	err := await(ctx, "run "+run.ID, 5*time.Minute, func() (bool, error) {
+		err := w.author.do(ctx, "GET", w.bench("/runs/"+run.ID), nil, &run)
 		return run.State == "Finished" || run.State == "Failed" || run.State == "Cancelled", err
 	})
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	if run.State != "Finished" {
-		return nil, fmt.Errorf("run of %s: %s: %+v", name, run.State, run.Error)
+		return "", fmt.Errorf("run %s: %s: %+v", run.ID, run.State, run.Error)
 	}
 	w.say("  run        %d nodes in %v", len(run.Nodes), time.Since(began).Round(time.Millisecond))
+	return run.ID, nil
+}
+
+// publish runs an experiment and publishes the run to staging.
+func (w *walk) publish(ctx context.Context, name, experiment string) (*published, error) {
+	if _, err := w.run(ctx, experiment); err != nil {
+		return nil, err
+	}
 	var s struct {
 		ServiceID string
 		Digest    string
 		Warnings  []string
 	}
-	if err := w.author.do(ctx, "POST", w.manage("/services"), map[string]any{"experimentId": x.ID, "name": name}, &s); err != nil {
+	if err := w.author.do(ctx, "POST", w.manage("/services"), map[string]any{"experimentId": experiment, "name": name}, &s); err != nil {
 		return nil, err
 	}
 	w.say("  published  to staging: deployment %.12s", s.Digest)
 	for _, text := range s.Warnings {
 		w.say("             %s", text)
 	}
-	return w.endpoints(ctx, s.ServiceID, name, x.ID)
+	return w.endpoints(ctx, s.ServiceID, name, experiment)
 }
 
 // endpoints reads the addresses and keys of a service's staging and default.

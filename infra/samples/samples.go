@@ -3,8 +3,9 @@
 // deployer approves it into production, an application asks it about one
 // customer, and a batch asks it about a month of them.
 //
-// Run is what `make run` performs. It can be repeated: what is already there
-// is used.
+// Run is what `make run` performs; the other walks are experiments of each
+// kind, trained, published and scored. All can be repeated: what is already
+// there is used.
 package samples
 
 import (
@@ -15,10 +16,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"text/template"
 )
 
-//go:embed churn
+//go:embed churn kinds
 var files embed.FS
 
 // byHand is what a reader types to do it all again.
@@ -26,9 +28,13 @@ var files embed.FS
 //go:embed byhand.sh.tmpl
 var byHand string
 
-// read returns a file of the sample. The files are part of the program.
+// read returns a file of the churn sample, or one of another kind by its path.
+// The files are part of the program.
 func read(name string) []byte {
-	b, err := files.ReadFile("churn/" + name)
+	if !strings.Contains(name, "/") {
+		name = "churn/" + name
+	}
+	b, err := files.ReadFile(name)
 	if err != nil {
 		panic(err)
 	}

@@ -202,9 +202,12 @@ func (b *Batch) commitFile(ctx context.Context, j *job, f file, head []byte, par
 	if ok, err := committed(); ok || err != nil {
 		return err
 	}
-	ids := []storage.PartID{partID(j.ID, j.staging(), f.Name, 0)}
-	if err := b.store.Blobs.PutPart(ctx, f.Key, ids[0], head); err != nil {
-		return err
+	var ids []storage.PartID
+	if len(head) > 0 { // a file without one begins with what was staged
+		ids = append(ids, partID(j.ID, j.staging(), f.Name, 0))
+		if err := b.store.Blobs.PutPart(ctx, f.Key, ids[0], head); err != nil {
+			return err
+		}
 	}
 	staged, err := b.store.Blobs.Parts(ctx, f.Key)
 	if err != nil {

@@ -407,6 +407,9 @@ func (b *builder) warn() {
 		say("node %s does not depend on the service's inputs: the service uses the result of its run", name(id))
 	}
 	for _, id := range b.cut.Whole {
+		if b.cut.BatchOnly {
+			break // goes without saying
+		}
 		say("node %s needs all rows together: a call applies it to the rows of its request, a batch runs whole", name(id))
 	}
 	if b.cut.BatchOnly {
