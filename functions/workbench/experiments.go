@@ -9,6 +9,7 @@ import (
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/graph"
 	"github.com/portico-ml/portico/shared/host/web"
+	"github.com/portico-ml/portico/shared/runs"
 )
 
 // bodyLimit of calls that carry a document: the document, as loosely written as
@@ -257,13 +258,18 @@ func (f *Function) cancelRun(w http.ResponseWriter, c call) error {
 	return web.JSON(w, http.StatusOK, run)
 }
 
-// preview: the first rows of what a node gave.
+// preview: what there is to see of what a node gave; of a table its first rows
+// and, unless statistics=false, statistics of its columns.
 func (f *Function) preview(w http.ResponseWriter, c call) error {
 	rows, err := c.number("rows", someRows, maxRows)
 	if err != nil {
 		return err
 	}
-	p, err := f.runs.Preview(c.Context(), c.ws, c.PathValue("run"), c.PathValue("node"), c.PathValue("port"), rows)
+	statistics, err := flag("statistics", c.URL.Query().Get("statistics"), true)
+	if err != nil {
+		return err
+	}
+	p, err := f.runs.Preview(c.Context(), c.ws, c.PathValue("run"), c.PathValue("node"), c.PathValue("port"), runs.Look{Rows: rows, Statistics: statistics})
 	if err != nil {
 		return err
 	}

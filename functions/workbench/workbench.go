@@ -57,6 +57,7 @@ func (f *Function) Register(rt *web.Router) {
 	read("/runs/{run}", f.getRun)
 	read("/runs/{run}/document", f.getRunDocument)
 	read("/runs/{run}/compare/{other}", f.compareRuns)
+	read("/runs/{run}/nodes/{node}/ports", f.preview) // of the only port
 	read("/runs/{run}/nodes/{node}/ports/{port}", f.preview)
 	for path, kind := range map[string]service.PortKind{"/models": service.TrainedModel, "/transformations": service.Transformation} {
 		k := kindOf{f, kind}

@@ -155,7 +155,7 @@ func (s *site) drain() {
 }
 
 func TestScripts(t *testing.T) {
-	for _, script := range []string{"access", "experiments", "datasets", "runs"} {
+	for _, script := range []string{"access", "experiments", "datasets", "runs", "preview"} {
 		t.Run(script, func(t *testing.T) {
 			webtest.TestHandler(t, "testdata/"+script+".txt", newSite(t, people{}))
 		})

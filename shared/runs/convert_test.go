@@ -96,7 +96,7 @@ func TestPredictive(t *testing.T) {
 		t.Errorf("answers have columns %q", out.Names())
 	}
 	// The service scores as the training run did.
-	scored, err := b.runs.Preview(t.Context(), b.ws, trained.ID, "score", "", 1000)
+	scored, err := b.runs.Preview(t.Context(), b.ws, trained.ID, "score", "", runs.Look{Rows: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -59,18 +59,18 @@ func TestRun(t *testing.T) {
 	if a := run.Assets["d"]; a.Name != "numbers" || a.Number != 1 || a.Digest == "" {
 		t.Errorf("assets %+v", run.Assets)
 	}
-	p, err := b.runs.Preview(t.Context(), b.ws, run.ID, "twice", "", 2)
+	p, err := b.runs.Preview(t.Context(), b.ws, run.ID, "twice", "", runs.Look{Rows: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if p.Rows != 3 || len(p.Values) != 2 || *p.Values[0][0] != "2" || *p.Values[1][0] != "4" || *p.Values[1][1] != "y" || p.Columns[0].Name != "a" {
 		t.Errorf("preview %+v", p)
 	}
-	if p, err = b.runs.Preview(t.Context(), b.ws, run.ID, "clean", "Cleaning transformation", 2); err != nil || p.Kind != "Transformation" {
+	if p, err = b.runs.Preview(t.Context(), b.ws, run.ID, "clean", "Cleaning transformation", runs.Look{Rows: 2}); err != nil || p.Kind != "Transformation" {
 		t.Errorf("preview of a transformation: %+v, %v", p, err)
 	}
 	for _, at := range [][2]string{{"nope", ""}, {"twice", "nope"}, {"clean", ""}} {
-		if _, err := b.runs.Preview(t.Context(), b.ws, run.ID, at[0], at[1], 2); !fault.Is(err, fault.NotFound) {
+		if _, err := b.runs.Preview(t.Context(), b.ws, run.ID, at[0], at[1], runs.Look{Rows: 2}); !fault.Is(err, fault.NotFound) {
 			t.Errorf("preview of %v: %v", at, err)
 		}
 	}
@@ -133,7 +133,10 @@ func TestStartRefuses(t *testing.T) {
 	for _, try := range []func() error{
 		func() error { _, err := b.runs.Get(t.Context(), other, run.ID); return err },
 		func() error { _, err := b.runs.Cancel(t.Context(), other, run.ID); return err },
-		func() error { _, err := b.runs.Preview(t.Context(), other, run.ID, "d", "", 1); return err },
+		func() error {
+			_, err := b.runs.Preview(t.Context(), other, run.ID, "d", "", runs.Look{Rows: 1})
+			return err
+		},
 		func() error { _, err := b.runs.Deployable(t.Context(), other, good); return err },
 		func() error { _, err := b.runs.Get(t.Context(), b.ws, "../x"); return err },
 	} {

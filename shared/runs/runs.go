@@ -132,6 +132,9 @@ type Result struct {
 	// Schema is the digest of a table's schema, an artifact of its own: what
 	// publishing pins.
 	Schema string `json:"schema,omitempty"`
+	// View is the digest of what the module says of the result for people to look
+	// at, an artifact of its own.
+	View string `json:"view,omitempty"`
 }
 
 // Limits bound the work of a process. Zero values mean the defaults.

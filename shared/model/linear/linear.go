@@ -190,3 +190,6 @@ func (m *Model) Contributions(x []float64, n int, out []float64) {
 		}
 	}
 }
+
+// Coefficient is that of feature f in the sum of output k.
+func (m *Model) Coefficient(k, f int) float64 { return m.w.Coefficients[k*m.w.Features+f] }

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/portico-ml/portico/shared/evaluate"
 	"github.com/portico-ml/portico/shared/frame"
 	"github.com/portico-ml/portico/shared/learn"
 	"github.com/portico-ml/portico/shared/model"
@@ -57,15 +58,15 @@ func TrainClusteringModel() *module.Module {
 			if err != nil {
 				return nil, err
 			}
-			artifact, _, err := c.Train(ctx, l, request)
+			out, err := fit(ctx, c, l, request)
 			if err != nil {
 				return nil, err
 			}
-			results, err := assigned(artifact, request.Frame, c.Params.Bool(appendResult))
+			results, err := assigned(out[0].Artifact, request.Frame, c.Params.Bool(appendResult))
 			if err != nil {
 				return nil, err
 			}
-			return []module.Value{{Kind: service.TrainedModel, Artifact: artifact}, module.Table(results)}, nil
+			return append(out, module.Table(results)), nil
 		},
 	}
 }
@@ -170,9 +171,10 @@ func sweepClustering(ctx context.Context, c *module.Call) ([]module.Value, error
 	if err != nil {
 		return nil, err
 	}
-	return []module.Value{
-		{Kind: service.TrainedModel, Artifact: runs[0].artifact}, module.Table(results), module.Table(clusterResults(runs)),
-	}, nil
+	best, err := trained(runs[0].artifact, view{Tuning: &tuning{
+		Runs: len(runs), Metric: metric, Settings: settingsOf(runs[0].Swept), Metrics: evaluate.Metrics{{Name: metric, Value: evaluate.Number(runs[0].metric)}},
+	}})
+	return []module.Value{best, module.Table(results), module.Table(clusterResults(runs))}, err
 }
 
 // rank is the greater the better the run.

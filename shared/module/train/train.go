@@ -84,11 +84,7 @@ func TrainModel() *module.Module {
 			if err != nil {
 				return nil, err
 			}
-			artifact, _, err := c.Train(ctx, l, learn.Request{Frame: table, Label: label, Positive: c.Params.Text(positiveClass)})
-			if err != nil {
-				return nil, err
-			}
-			return []module.Value{{Kind: service.TrainedModel, Artifact: artifact}}, nil
+			return fit(ctx, c, l, learn.Request{Frame: table, Label: label, Positive: c.Params.Text(positiveClass)})
 		},
 	}
 }
@@ -106,13 +102,19 @@ func TrainAnomalyDetectionModel() *module.Module {
 			if err != nil {
 				return nil, err
 			}
-			artifact, _, err := c.Train(ctx, l, learn.Request{Frame: c.Inputs[dataPort].Frame})
-			if err != nil {
-				return nil, err
-			}
-			return []module.Value{{Kind: service.TrainedModel, Artifact: artifact}}, nil
+			return fit(ctx, c, l, learn.Request{Frame: c.Inputs[dataPort].Frame})
 		},
 	}
+}
+
+// fit trains l and gives the trained model.
+func fit(ctx context.Context, c *module.Call, l learn.Learner, r learn.Request) ([]module.Value, error) {
+	artifact, b, err := c.Train(ctx, l, r)
+	if err != nil {
+		return nil, err
+	}
+	value, err := trained(artifact, learned(b, r.Frame.Rows()))
+	return []module.Value{value}, err
 }
 
 // trainers says which module trains a kind of model.
@@ -143,9 +145,6 @@ func suits(l learn.Learner, kinds []model.Kind) error {
 	return module.Errorf(13, "%q is a learner of %s models, which this module does not train: use %s", l.Name(), l.Kind(), trainers[l.Kind()])
 }
 
-// minLabelled is the least number of labelled rows to learn from.
-const minLabelled = 4
-
 // labelOf returns the label column of a call, which must have enough labels.
 func labelOf(p module.Values, table *frame.Frame) (string, error) {
 	picked, err := p.Columns(labelColumn).Resolve(table.Schema())
@@ -163,8 +162,8 @@ func labelOf(p module.Values, table *frame.Frame) (string, error) {
 		return "", module.Errorf(22, "%d columns are selected as the label: select one", len(picked))
 	}
 	c := table.Cols[picked[0]]
-	if n := c.Len() - c.Nulls(); n < minLabelled {
-		return "", module.Errorf(134, "the label column %q has %d labelled rows: at least %d are needed", c.Field.Name, n, minLabelled).At(c.Field.Name)
+	if n := c.Len() - c.Nulls(); n < learn.MinLabelled {
+		return "", module.Errorf(134, "the label column %q has %d labelled rows: at least %d are needed", c.Field.Name, n, learn.MinLabelled).At(c.Field.Name)
 	}
 	return c.Field.Name, nil
 }

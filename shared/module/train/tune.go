@@ -181,7 +181,8 @@ func tune(ctx context.Context, c *module.Call) ([]module.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []module.Value{module.Table(sweepResults(runs)), {Kind: service.TrainedModel, Artifact: best}}, nil
+	value, err := trained(best, view{Tuning: &tuning{Runs: len(runs), Metric: metric, Settings: settingsOf(runs[0].Swept), Metrics: runs[0].metrics}})
+	return []module.Value{module.Table(sweepResults(runs)), value}, err
 }
 
 // rounded is x to 12 digits, so that what rounding does to a mean decides no

@@ -1,0 +1,110 @@
+package runs
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/portico-ml/portico/shared/fault"
+	"github.com/portico-ml/portico/shared/frame"
+	"github.com/portico-ml/portico/shared/model"
+	"github.com/portico-ml/portico/shared/service"
+	"github.com/portico-ml/portico/shared/summary"
+)
+
+// Preview is what there is to see of a result.
+type Preview struct {
+	Port    string           `json:"port"`
+	Kind    service.PortKind `json:"kind"`
+	Digest  string           `json:"digest"`
+	Rows    int              `json:"rows"` // of the whole table
+	Columns frame.Schema     `json:"columns,omitempty"`
+	// Values are the first rows, cells as text; null where missing.
+	Values [][]*string `json:"values,omitempty"`
+	// Statistics describe the columns over all rows, in order.
+	Statistics []summary.Column `json:"statistics,omitempty"`
+	// Model describes a trained model.
+	Model *model.Summary `json:"model,omitempty"`
+	// View is what the module says of the result: the document of an evaluation,
+	// how a model was trained; of an untrained model or a transformation it is
+	// the thing itself, where it is not large.
+	View json.RawMessage `json:"view,omitempty"`
+}
+
+// Look says how much of a table to show.
+type Look struct {
+	Rows       int  // at most maxPreview
+	Statistics bool // of the columns, over all rows
+}
+
+// Limits of a preview.
+const (
+	maxPreview = 1000    // rows
+	maxCells   = 200_000 // cells, but at least one row
+	maxView    = 1 << 20 // bytes of an untrained model or a transformation
+)
+
+// Preview shows what a node of a run gave at an output port. port "" is the
+// only port.
+func (r *Runs) Preview(ctx context.Context, ws, runID, node, port string, look Look) (*Preview, error) {
+	_, nodes, err := r.read(ctx, ws, runID)
+	if err != nil {
+		return nil, err
+	}
+	n := nodes[node]
+	if n == nil || n.State != Finished {
+		return nil, fault.New(fault.NotFound, "ResultNotFound", "node %q has no result in this run", node).At(node)
+	}
+	for _, res := range n.Results {
+		if res.Port == port || port == "" && len(n.Results) == 1 {
+			return r.preview(ctx, ws, res, look)
+		}
+	}
+	return nil, fault.New(fault.NotFound, "ResultNotFound", "node %q has no output port %q", node, port).At(port)
+}
+
+func (r *Runs) preview(ctx context.Context, ws string, res Result, look Look) (*Preview, error) {
+	p := &Preview{Port: res.Port, Kind: res.Kind, Digest: res.Digest, Rows: res.Rows}
+	if res.View != "" {
+		view, err := r.artifacts.Get(ctx, ws, res.View)
+		if err != nil {
+			return nil, fault.Wrap(err, fault.Unavailable, "read what a node says of its result")
+		}
+		p.View = view
+	}
+	v, err := r.load(ctx, ws, res)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case res.Kind == service.Dataset:
+		p.Columns = v.Frame.Schema()
+		rows := min(max(look.Rows, 0), maxPreview, max(1, maxCells/max(1, len(v.Frame.Cols))))
+		p.Values = texts(v.Frame, rows)
+		if look.Statistics {
+			p.Statistics = summary.Of(v.Frame)
+		}
+	case res.Kind == service.TrainedModel:
+		if p.Model, err = model.Summarize(v.Artifact); err != nil {
+			return nil, err
+		}
+	case p.View == nil && len(v.Artifact) <= maxView && json.Valid(v.Artifact):
+		p.View = v.Artifact
+	}
+	return p, nil
+}
+
+// texts prints the first rows of a table.
+func texts(f *frame.Frame, rows int) [][]*string {
+	rows = min(rows, f.Rows())
+	out := make([][]*string, rows)
+	for r := range out {
+		out[r] = make([]*string, len(f.Cols))
+		for i, c := range f.Cols {
+			if !c.IsNull(r) {
+				text := string(c.Print(nil, r))
+				out[r][i] = &text
+			}
+		}
+	}
+	return out
+}
