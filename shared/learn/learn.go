@@ -45,6 +45,9 @@ type Form struct {
 	// categorical levels"): as codes by the code after the last level, as
 	// indicators by a 0 in all of them. Without it such a value is missing.
 	UnknownLevels bool
+	// Guide asks for the column whose role is to be the label, where there is
+	// one, though the learner predicts none: Data.Guide.
+	Guide bool
 }
 
 // Data is what a learner learns from.
@@ -60,6 +63,11 @@ type Data struct {
 	Label []float64
 	// Classes is the number of classes, 0 for regression.
 	Classes int
+	// Guide is the index of each row's label, -1 where it is missing, for
+	// learners whose Form asks for it: nil without a label column. Guides is
+	// the number of labels.
+	Guide  []int32
+	Guides int
 	// Weight of each row; nil where all are 1.
 	Weight []float64
 }

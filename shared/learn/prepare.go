@@ -87,6 +87,13 @@ func Prepare(l Learner, r Request) (*Data, *Binding, error) {
 			return nil, nil, err
 		}
 	}
+	if p.guide != nil {
+		levels, codes, err := p.levels(p.guide, MaxClasses)
+		if err != nil {
+			return nil, nil, err
+		}
+		d.Guide, d.Guides = codes, len(levels)
+	}
 	for _, c := range p.picked {
 		if err := p.feature(d, c); err != nil {
 			return nil, nil, err
@@ -126,6 +133,7 @@ type preparation struct {
 	picked []int // columns of features
 	weight *frame.Column
 	target *frame.Column
+	guide  *frame.Column
 	drop   []bool // rows left out; nil where none is
 }
 
@@ -145,6 +153,13 @@ func (p *preparation) columns(r Request) error {
 		f := c.Field
 		if r.Label != "" && f.Name == r.Label {
 			p.target = c
+			continue
+		}
+		if r.Label == "" && p.form.Guide && f.Role == frame.Label {
+			if p.guide != nil {
+				return Errorf(22, "columns %q and %q both are labels", p.guide.Field.Name, f.Name)
+			}
+			p.guide = c
 			continue
 		}
 		if r.Columns != nil && !slices.Contains(r.Columns, i) {

@@ -18,6 +18,7 @@ import (
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/frame"
 	"github.com/portico-ml/portico/shared/model/bayes"
+	"github.com/portico-ml/portico/shared/model/centroids"
 	"github.com/portico-ml/portico/shared/model/dag"
 	"github.com/portico-ml/portico/shared/model/linear"
 	"github.com/portico-ml/portico/shared/model/onnx"
@@ -54,6 +55,8 @@ const (
 	EngineBayes    = "bayes"
 	// EngineSeveral is two-class models that answer for many classes together.
 	EngineSeveral = "several"
+	// EngineCentroids is the centers of clusters.
+	EngineCentroids = "centroids"
 )
 
 // numeric is an engine of numbers alone that answers every row.
@@ -92,6 +95,11 @@ type dagEngine struct{ *dag.Model }
 
 func (e dagEngine) Textual(int) bool        { return false }
 func (e dagEngine) predictor(int) predictor { return numbers{e.Model} }
+
+type centroidsEngine struct{ *centroids.Model }
+
+func (e centroidsEngine) Textual(int) bool        { return false }
+func (e centroidsEngine) predictor(int) predictor { return numbers{e.NewSession()} }
 
 type quantileEngine struct{ *quantile.Model }
 
@@ -132,6 +140,12 @@ func openEngine(name string, body []byte) (engine, error) {
 			return nil, broken("%v", err)
 		}
 		return dagEngine{e}, nil
+	case EngineCentroids:
+		e, err := centroids.Open(body)
+		if err != nil {
+			return nil, broken("%v", err)
+		}
+		return centroidsEngine{e}, nil
 	case EngineQuantile:
 		e, err := quantile.Open(body)
 		if err != nil {

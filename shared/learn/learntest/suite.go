@@ -17,7 +17,8 @@ import (
 )
 
 // Suite is a learner under test, for labels of its kind: two classes, three
-// classes, or counts.
+// classes, or counts. Learners of clusters and anomalies get none; what they
+// find, their own tests must say.
 type Suite struct {
 	Learner learn.Learner
 	// Strict is the same learner without UnknownLevels.
@@ -61,6 +62,29 @@ func sortedBy(v []float64) []int {
 	return order
 }
 
+// labelled reports whether the learner predicts a label.
+func (s Suite) labelled() bool {
+	return s.Learner.Kind() != model.Clustering && s.Learner.Kind() != model.Anomaly
+}
+
+// target is the label column, "" of learners without.
+func (s Suite) target() string {
+	if s.labelled() {
+		return "y"
+	}
+	return ""
+}
+
+// table reads CSV, without the label for learners that predict none.
+func (s Suite) table(t *testing.T, csv string) *frame.Frame {
+	t.Helper()
+	f := Table(t, csv)
+	if !s.labelled() {
+		f.Cols = slices.DeleteFunc(f.Cols, func(c *frame.Column) bool { return c.Field.Name == "y" })
+	}
+	return f
+}
+
 // toy makes a table of rows with numbers x and z, category c and label y, the
 // cells of a row given the random numbers' generator. The label depends on x
 // and c.
@@ -97,14 +121,17 @@ func (s Suite) label(v float64, rng *rand.Rand) string {
 
 // learns is a table that is easy to learn.
 func (s Suite) learns(t *testing.T) {
-	f, test := Table(t, s.toy(600, 1)), Table(t, s.toy(300, 2))
-	artifact := Train(t, s.Learner, f, "y")
+	f, test := s.table(t, s.toy(600, 1)), s.table(t, s.toy(300, 2))
+	artifact := Train(t, s.Learner, f, s.target())
 	m, err := model.Open(artifact)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if h := m.Header(); h.Learner != s.Learner.Name() || h.Kind != s.Learner.Kind() {
 		t.Errorf("the model says learner %q, kind %q", h.Learner, h.Kind)
+	}
+	if !s.labelled() {
+		return
 	}
 	scored := Score(t, artifact, test)
 	wrong, y := 0.0, test.Col("y")
@@ -140,12 +167,12 @@ func (s Suite) learns(t *testing.T) {
 
 // sameBits is the same model for any number of workers.
 func (s Suite) sameBits(t *testing.T) {
-	f := Table(t, s.toy(3000, 3))
+	f := s.table(t, s.toy(3000, 3))
 	var first []byte
 	for _, workers := range []int{1, 2, 7, 1} {
 		session := learn.NewSession()
 		session.Workers = workers
-		artifact, err := train(t.Context(), s.Learner, f, "y", session)
+		artifact, err := train(t.Context(), s.Learner, f, s.target(), session)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -160,8 +187,8 @@ func (s Suite) sameBits(t *testing.T) {
 
 // resumes stops at every checkpoint.
 func (s Suite) resumes(t *testing.T) {
-	f := Table(t, s.toy(700, 4))
-	whole := Train(t, s.Learner, f, "y")
+	f := s.table(t, s.toy(700, 4))
+	whole := Train(t, s.Learner, f, s.target())
 	stop := errors.New("time is up")
 	steps, saved := 0, []byte(nil)
 	for {
@@ -178,7 +205,7 @@ func (s Suite) resumes(t *testing.T) {
 			saved = bytes.Clone(next)
 			return stop
 		}
-		artifact, err := train(t.Context(), s.Learner, f, "y", session)
+		artifact, err := train(t.Context(), s.Learner, f, s.target(), session)
 		if err == nil {
 			if !bytes.Equal(artifact, whole) {
 				t.Errorf("after %d stops another model than without", steps)
@@ -200,7 +227,7 @@ func (s Suite) resumes(t *testing.T) {
 func (s Suite) cancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := train(ctx, s.Learner, Table(t, s.toy(3000, 5)), "y", learn.NewSession()); !errors.Is(err, context.Canceled) {
+	if _, err := train(ctx, s.Learner, s.table(t, s.toy(3000, 5)), s.target(), learn.NewSession()); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled it gives %v", err)
 	}
 }
@@ -217,10 +244,10 @@ func (s Suite) weights(t *testing.T) {
 		fmt.Fprintf(&weighted, "%d,%s\n", n, l)
 		twice.WriteString(strings.Repeat(l+"\n", n))
 	}
-	test := Table(t, s.toy(100, 7))
-	a := Score(t, Train(t, s.Learner, Table(t, weighted.String()), "y"), test)
-	b := Score(t, Train(t, s.Learner, Table(t, twice.String()), "y"), test)
-	c := Score(t, Train(t, s.Learner, Table(t, strings.Join(lines, "\n")+"\n"), "y"), test)
+	test := s.table(t, s.toy(100, 7))
+	a := Score(t, Train(t, s.Learner, s.table(t, weighted.String()), s.target()), test)
+	b := Score(t, Train(t, s.Learner, s.table(t, twice.String()), s.target()), test)
+	c := Score(t, Train(t, s.Learner, s.table(t, strings.Join(lines, "\n")+"\n"), s.target()), test)
 	heeded := false
 	for i, col := range a.Cols {
 		if col.Field.Name == model.ScoredLabels && s.Learner.Kind().Classes() > 0 {
@@ -251,8 +278,8 @@ func (s Suite) missing(t *testing.T) {
 		}
 		lines[i+1] = strings.Join(cells, ",")
 	}
-	f := Table(t, strings.Join(lines, "\n")+"\n")
-	scored := Score(t, Train(t, s.Learner, f, "y"), f)
+	f := s.table(t, strings.Join(lines, "\n")+"\n")
+	scored := Score(t, Train(t, s.Learner, f, s.target()), f)
 	for r := range f.Rows() {
 		hole := f.Cols[0].IsNull(r) || f.Cols[1].IsNull(r) || f.Cols[2].IsNull(r)
 		for _, c := range scored.Cols {
@@ -272,14 +299,14 @@ func (s Suite) missing(t *testing.T) {
 
 // unknown is a level that training did not see.
 func (s Suite) unknown(t *testing.T) {
-	f, test := Table(t, s.toy(300, 9)), Table(t, "x,z,c\n0.5,1,q\n0.5,1,never\n")
-	scored := Score(t, Train(t, s.Learner, f, "y"), test)
+	f, test := s.table(t, s.toy(300, 9)), s.table(t, "x,z,c\n0.5,1,q\n0.5,1,never\n")
+	scored := Score(t, Train(t, s.Learner, f, s.target()), test)
 	for _, c := range scored.Cols {
 		if c.IsNull(1) {
 			t.Errorf("a row with an unknown level has no %s", c.Field.Name)
 		}
 	}
-	scored = Score(t, Train(t, s.Strict, f, "y"), test)
+	scored = Score(t, Train(t, s.Strict, f, s.target()), test)
 	for _, c := range scored.Cols {
 		if c.IsNull(0) || c.IsNull(1) != s.Strict.Form().Complete {
 			t.Errorf("where unknown levels are not allowed, rows of a known and an unknown one have %s missing: %v, %v", c.Field.Name, c.IsNull(0), c.IsNull(1))
@@ -318,8 +345,8 @@ func (s Suite) odd(t *testing.T) {
 				x := 4*rng.Float64() - 2
 				fmt.Fprintf(&b, "%s,%s\n", cells(i, x), s.label(x*1.4, rng))
 			}
-			f := Table(t, b.String())
-			scored := Score(t, Train(t, s.Learner, f, "y"), f)
+			f := s.table(t, b.String())
+			scored := Score(t, Train(t, s.Learner, f, s.target()), f)
 			for _, c := range scored.Cols {
 				for r := range f.Rows() {
 					if c.IsNull(r) || c.Field.Type == frame.Double && (math.IsNaN(c.Float(r)) || math.IsInf(c.Float(r), 0)) {
