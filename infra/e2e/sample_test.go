@@ -34,6 +34,21 @@ func TestSample(t *testing.T) {
 	checkWalk(t, second.String())
 }
 
+// TestWalks takes every other walk twice on one system: training again, and an
+// experiment of each kind.
+func TestWalks(t *testing.T) {
+	s := newSystem(t)
+	s.start()
+	for _, w := range samples.Walks()[1:] {
+		for _, time := range []string{"first", "second"} {
+			var out bytes.Buffer
+			if err := w.Run(t.Context(), s.base, s.token, &out); err != nil {
+				t.Fatalf("%s, the %s time: %v\n%s", w.Name, time, err, out.String())
+			}
+		}
+	}
+}
+
 // TestAzurite walks through the month with everything stored in Azurite: the
 // same program over the other driver.
 func TestAzurite(t *testing.T) {

@@ -162,7 +162,7 @@ func TestRetraining(t *testing.T) {
 
 // A training that is stopped at every checkpoint gives the same model.
 func TestCheckpoints(t *testing.T) {
-	for _, learner := range []string{"Two-Class Logistic Regression"} {
+	for _, learner := range []string{"Two-Class Logistic Regression", "Two-Class Boosted Decision Tree", "Two-Class Decision Forest"} {
 		b, id := customers(t, learner)
 		want := node(t, b.finished(id), "train").Results[0].Digest
 		b, id = customers(t, learner)
