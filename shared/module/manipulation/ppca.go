@@ -85,62 +85,130 @@ func startLatent(rows []float64, p int) (*latent, error) {
 	return l, nil
 }
 
-// sums are what a step gathers of the rows in which one dimension is there.
+// sums are what a step gathers of some rows.
 type sums struct {
 	hh []float64 // of products of the hidden numbers, with their uncertainty
-	h  []float64
-	hx []float64
-	x  float64
-	xx float64
+	h  []float64 // of the hidden numbers
 	n  float64
 }
+
+func newSums(q int) sums { return sums{hh: make([]float64, q*q), h: make([]float64, q)} }
+
+// add adds a row's hidden numbers, but for their uncertainty.
+func (s *sums) add(hidden []float64) {
+	q := len(hidden)
+	for i, v := range hidden {
+		s.h[i] += v
+		products := s.hh[i*q : (i+1)*q]
+		for j, w := range hidden {
+			products[j] += float64(v * w)
+		}
+	}
+	s.n++
+}
+
+// cellSums are what a step gathers of the rows in which one dimension is there.
+type cellSums struct {
+	sums
+	hx    []float64
+	x, xx float64
+}
+
+// pattern is what rows that lack the same dimensions have in common.
+type pattern struct {
+	missing []bool
+	factor  []float64 // Cholesky factor of the equations of the hidden numbers
+	cov     []float64 // their uncertainty: noise times the inverse
+	rows    float64
+}
+
+// patternMemory bounds the patterns that a step keeps, in bytes.
+const patternMemory = 64 << 20
 
 // step is one iteration: it expects the hidden numbers of every row, and fits
 // each dimension to them.
 func (l *latent) step(rows []float64, missing []bool) error {
 	p, q := len(l.Means), len(l.Weights[0])
-	at := make([]sums, p)
-	for d := range at {
-		at[d] = sums{hh: make([]float64, q*q), h: make([]float64, q), hx: make([]float64, q)}
+	all, lack := newSums(q), make([]sums, p) // of the rows without a dimension
+	cells := make([]cellSums, p)
+	for d := range p {
+		lack[d], cells[d] = newSums(q), cellSums{hx: make([]float64, q)}
 	}
-	h := l.filler()
-	cov := make([]float64, q*q)
-	column := make([]float64, q)
+	patterns := make(map[string]*pattern)
+	var order []*pattern // as they come, for sums of one order
+	most := patternMemory / (16*(q*q+1) + p)
+	h, key := l.filler(), make([]byte, p)
 	for r := 0; r < len(rows); r += p {
 		row, gone := rows[r:r+p], missing[r:r+p]
-		h.expect(row, gone)
-		for k := range q { // of the hidden numbers: noise times the inverse
-			clear(column)
-			column[k] = l.Noise
-			solve(h.factor, q, column)
-			for j := range q {
-				cov[j*q+k] = column[j] + float64(h.hidden[j]*h.hidden[k])
+		for d, g := range gone {
+			key[d] = 0
+			if g {
+				key[d] = 1
 			}
 		}
+		pat := patterns[string(key)]
+		if pat == nil {
+			pat = h.pattern(gone)
+			if len(patterns) < most {
+				patterns[string(key)] = pat
+				order = append(order, pat)
+			} else {
+				pat.count(1, &all, lack)
+			}
+		}
+		pat.rows++
+		h.expect(row, gone, pat.factor)
+		all.add(h.hidden)
 		for d, x := range row {
-			if !gone[d] {
-				at[d].add(x, h.hidden, cov)
+			if gone[d] {
+				lack[d].add(h.hidden)
+				continue
+			}
+			c := &cells[d]
+			c.x += x
+			c.xx += float64(x * x)
+			for k, v := range h.hidden {
+				c.hx[k] += float64(v * x)
 			}
 		}
 	}
-	return l.fit(at)
+	for _, pat := range order {
+		pat.count(pat.rows, &all, lack)
+	}
+	for d := range cells {
+		cells[d].sums = all.less(&lack[d])
+	}
+	return l.fit(cells)
 }
 
-func (s *sums) add(x float64, hidden, products []float64) {
-	for i, v := range products {
-		s.hh[i] += v
+// count adds the uncertainty of some rows of the pattern.
+func (pat *pattern) count(rows float64, all *sums, lack []sums) {
+	for i, v := range pat.cov {
+		all.hh[i] += float64(rows * v)
 	}
-	for k, v := range hidden {
-		s.h[k] += v
-		s.hx[k] += float64(v * x)
+	for d, gone := range pat.missing {
+		if gone {
+			for i, v := range pat.cov {
+				lack[d].hh[i] += float64(rows * v)
+			}
+		}
 	}
-	s.x += x
-	s.xx += float64(x * x)
-	s.n++
+}
+
+func (s *sums) less(t *sums) sums {
+	out := newSums(len(s.h))
+	for i := range s.hh {
+		out.hh[i] = s.hh[i] - t.hh[i]
+	}
+	for i := range s.h {
+		out.h[i] = s.h[i] - t.h[i]
+	}
+	out.n = s.n - t.n
+	return out
 }
 
 // fit sets means, weights and noise to those that the sums make likeliest.
-func (l *latent) fit(at []sums) error {
+func (l *latent) fit(at []cellSums) error {
 	q := len(l.Weights[0])
 	errors, cells := 0.0, 0.0
 	a, b := make([]float64, (q+1)*(q+1)), make([]float64, q+1)
@@ -171,7 +239,7 @@ func (l *latent) fit(at []sums) error {
 
 // error is the sum of squared errors that is expected with these weights and
 // this mean.
-func (s *sums) error(w []float64, mean float64) float64 {
+func (s *cellSums) error(w []float64, mean float64) float64 {
 	q := len(w)
 	e := s.xx - float64(2*mean*s.x) + float64(s.n*mean*mean)
 	for i := range q {
@@ -195,15 +263,31 @@ type latentFiller struct {
 	hidden []float64
 }
 
-// expect sets hidden to what is expected of a row, and factor to the Cholesky
-// factor of its equations.
-func (h *latentFiller) expect(row []float64, missing []bool) {
+// equations sets factor to the Cholesky factor of the equations of the hidden
+// numbers of a row that lacks some dimensions.
+func (h *latentFiller) equations(missing []bool, factor []float64) {
 	q := len(h.hidden)
-	clear(h.factor)
-	clear(h.hidden)
+	clear(factor)
 	for i := range q {
-		h.factor[i*q+i] = h.Noise
+		factor[i*q+i] = h.Noise
 	}
+	for d, w := range h.Weights {
+		if missing[d] {
+			continue
+		}
+		for i, v := range w {
+			for j := range i + 1 {
+				factor[i*q+j] += float64(v * w[j])
+			}
+		}
+	}
+	cholesky(factor, q) // definite: the noise is above 0
+}
+
+// expect sets hidden to what is expected of a row, by the factor of its
+// equations.
+func (h *latentFiller) expect(row []float64, missing []bool, factor []float64) {
+	clear(h.hidden)
 	for d, w := range h.Weights {
 		if missing[d] {
 			continue
@@ -211,18 +295,32 @@ func (h *latentFiller) expect(row []float64, missing []bool) {
 		x := row[d] - h.Means[d]
 		for i, v := range w {
 			h.hidden[i] += float64(v * x)
-			for j := range i + 1 {
-				h.factor[i*q+j] += float64(v * w[j])
-			}
 		}
 	}
-	cholesky(h.factor, q) // definite: the noise is above 0
-	solve(h.factor, q, h.hidden)
+	solve(factor, len(h.hidden), h.hidden)
+}
+
+// pattern makes the pattern of rows that lack some dimensions.
+func (h *latentFiller) pattern(missing []bool) *pattern {
+	q := len(h.hidden)
+	pat := &pattern{missing: missing, factor: make([]float64, q*q), cov: make([]float64, q*q)}
+	h.equations(missing, pat.factor)
+	column := make([]float64, q)
+	for k := range q {
+		clear(column)
+		column[k] = h.Noise
+		solve(pat.factor, q, column)
+		for j := range q {
+			pat.cov[j*q+k] = column[j]
+		}
+	}
+	return pat
 }
 
 // fill makes latentFiller a filler.
 func (h *latentFiller) fill(row []float64, missing []bool) {
-	h.expect(row, missing)
+	h.equations(missing, h.factor)
+	h.expect(row, missing, h.factor)
 	for d, w := range h.Weights {
 		if missing[d] {
 			row[d] = h.Means[d]
