@@ -28,8 +28,8 @@ type Options struct {
 	Lambda float64
 	// Normalize scales the features to a range of 1 first.
 	Normalize bool
-	// Project brings the weights back, after each row, to the ball of radius
-	// 1/√lambda that holds the best.
+	// Project brings the weights back to length 1, after each row, where they
+	// are longer.
 	Project bool
 	// Seed draws the order of the rows.
 	Seed uint64
@@ -96,7 +96,7 @@ func (l *Learner) Train(ctx context.Context, d *learn.Data, s *learn.Session) (*
 			w[f] *= shrink
 		}
 		if l.o.Project {
-			l.project(w[:n])
+			project(w[:n])
 		}
 		if t >= half {
 			online.Add(sum, 1, w)
@@ -108,11 +108,10 @@ func (l *Learner) Train(ctx context.Context, d *learn.Data, s *learn.Session) (*
 	return platt.Trained(d, m, sum[:n], sum[n]) // the sigmoid takes a sum as well as a mean
 }
 
-func (l *Learner) project(w []float64) {
-	length := math.Sqrt(online.Dot(w, w))
-	if r := 1 / math.Sqrt(l.o.Lambda); length > r {
+func project(w []float64) {
+	if length := math.Sqrt(online.Dot(w, w)); length > 1 {
 		for f := range w {
-			w[f] *= r / length
+			w[f] /= length
 		}
 	}
 }

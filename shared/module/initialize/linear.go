@@ -127,7 +127,7 @@ func twoClassSupportVectorMachine() *module.Module {
 			module.Param{Name: iterations, Type: module.Int, Default: "1", Range: count, Sweep: true, Doc: "How many times training goes through the rows."},
 			module.Param{Name: lambda, Type: module.Float, Default: "0.001", Range: positive, Sweep: true, Doc: "Weight of the penalty on large weights. Smaller follows the rows more closely."},
 			module.Param{Name: normalize, Type: module.Boolean, Default: "true", Doc: "Scale each feature by its smallest and largest value before training."},
-			module.Param{Name: unitSphere, Type: module.Boolean, Default: "false", Doc: "After each row, bring the weights back to the sphere of radius 1/√lambda where they left it: no best weights lie outside."},
+			module.Param{Name: unitSphere, Type: module.Boolean, Default: "false", Doc: "After each row, bring the weights back to the unit sphere where they left it."},
 			seedParam("the order of the rows")),
 		Learner: func(v module.Values, _ learn.Learner) (learn.Learner, error) {
 			return svm.New(svm.Options{
