@@ -159,6 +159,7 @@ type rig struct {
 	caller *faulty.Store // the callers'
 	raw    storage.Store // the callers', without faults
 	dep    Deployment
+	world  Outside // of the process: nil, or a fake
 	limits Limits
 	usage  usage
 	b      *Batch
@@ -258,10 +259,11 @@ func (r *rig) restart() {
 			}
 			return r.caller.Blobs, strings.TrimPrefix(u.Path, "/c/"), true, nil
 		}}),
-		Scored: r.usage.note,
-		Ended:  r.usage.count,
-		Limits: r.limits,
-		Log:    slog.New(slog.NewTextHandler(&lockedWriter{w: &r.log}, nil)),
+		Outside: r.world,
+		Scored:  r.usage.note,
+		Ended:   r.usage.count,
+		Limits:  r.limits,
+		Log:     slog.New(slog.NewTextHandler(&lockedWriter{w: &r.log}, nil)),
 	})
 	places := event.NewPlaces()
 	r.jobs, r.chunks = r.b.JobWorker(places), r.b.ChunkWorker(places)

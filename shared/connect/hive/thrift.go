@@ -88,7 +88,6 @@ func (f fields) child(id int16) fields      { v, _ := f[id].(fields); return v }
 func (f fields) num(id int16) int64         { v, _ := f[id].(int64); return v }
 func (f fields) text(id int16) string       { v, _ := f[id].([]byte); return string(v) }
 func (f fields) bytes(id int16) []byte      { v, _ := f[id].([]byte); return v }
-func (f fields) bool(id int16) bool         { v, _ := f[id].(bool); return v }
 func (f fields) children(id int16) []fields { v, _ := f[id].([]fields); return v }
 
 var errThrift = errors.New("the answer is not what HiveServer2 says")
