@@ -90,7 +90,11 @@ func (t Transform) apply(x []float64) {
 		}
 	case Moments:
 		mean := x[0]
-		x[0], x[1] = t.Center+mean, math.Sqrt(max(0, x[1]-float64(mean*mean)))
+		variance := x[1] - float64(mean*mean)
+		if variance < 0x1p-48*x[1] { // what rounding leaves where all values are one
+			variance = 0
+		}
+		x[0], x[1] = t.Center+mean, math.Sqrt(variance)
 	case Sigmoids:
 		for i, v := range x {
 			x[i] = stablemath.Sigmoid(t.scale() * v)

@@ -54,7 +54,6 @@ func ByClass(m *binned.Matrix, classes, min int, logs Logs) *Search {
 type classMeasure struct {
 	logs        Logs
 	all         []float64 // weight of each class
-	total       float64
 	left, right []float64
 	sumL, sumR  float64 // of the weights
 	logL, logR  float64 // of x·ln(x) of the weights

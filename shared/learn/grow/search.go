@@ -171,7 +171,7 @@ func (s *Search) Try(f, limit int, random *rand.Rand) int {
 	if s.missing.count > 0 {
 		s.scan(true, &pick, &c)
 	}
-	if c.group >= 0 && (!s.found || c.gain > s.best.Gain) {
+	if c.group >= 0 && (!s.found || c.gain > s.best.Gain+tie) {
 		s.keep(f, c)
 	}
 	return all
@@ -200,6 +200,10 @@ type cut struct {
 	gain        float64
 }
 
+// tie is a difference of gains that rounding may make: of splits that gain the
+// same the first is taken.
+const tie = 1e-9
+
 // scan moves group after group left and measures.
 func (s *Search) scan(missingLeft bool, pick *picker, best *cut) {
 	s.measure.restart()
@@ -222,7 +226,7 @@ func (s *Search) scan(missingLeft bool, pick *picker, best *cut) {
 		if !pick.take() || count < s.min || s.count-count < s.min {
 			continue
 		}
-		if gain := s.measure.gain(); best.group < 0 || gain > best.gain {
+		if gain := s.measure.gain(); best.group < 0 || gain > best.gain+tie {
 			*best = cut{i, missingLeft, gain}
 		}
 	}

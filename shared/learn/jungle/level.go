@@ -267,6 +267,10 @@ func (g *grower) assign(parents []parent) {
 	}
 }
 
+// tie is a difference of entropies that rounding may make: of slots that cost
+// the same the first is taken.
+const tie = 1e-9
+
 // cheapest returns the slot, other than but, whose impurity grows least by some
 // weights. One node's sides never share a slot: it would be no test.
 func (g *grower) cheapest(weights []float64, but int) int {
@@ -284,7 +288,7 @@ func (g *grower) cheapest(weights []float64, but int) int {
 				more += weights[k]
 			}
 		}
-		if cost := g.logs.Of(sum+more) - g.logs.Of(sum) - logs; best < 0 || cost < least {
+		if cost := g.logs.Of(sum+more) - g.logs.Of(sum) - logs; best < 0 || cost < least-tie {
 			best, least = s, cost
 		}
 	}
@@ -325,7 +329,7 @@ func (g *grower) improveSplit(p *parent) {
 		g.weigh(p)
 		add(left, p.sides[0], 1)
 		add(right, p.sides[1], 1)
-		if g.logs.Impurity(left)+g.logs.Impurity(right) < before {
+		if g.logs.Impurity(left)+g.logs.Impurity(right) < before-tie {
 			return
 		}
 		add(left, p.sides[0], -1)
