@@ -6,12 +6,14 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/portico-ml/portico/shared/frame"
 	"github.com/portico-ml/portico/shared/learn"
 	"github.com/portico-ml/portico/shared/learn/bayeslinear"
 	"github.com/portico-ml/portico/shared/learn/bayespoint"
+	"github.com/portico-ml/portico/shared/learn/descent"
 	"github.com/portico-ml/portico/shared/learn/glm"
 	"github.com/portico-ml/portico/shared/learn/learntest"
 	"github.com/portico-ml/portico/shared/learn/leastsquares"
@@ -379,4 +381,66 @@ func TestNearLogistic(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestRefusals are options and tables that cannot be learned with.
+func TestRefusals(t *testing.T) {
+	fails := func(want string, err error) {
+		t.Helper()
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+	for want, o := range map[string]glm.Options{
+		"Error 0008: the regularization weights L1 -1": {L1: -1, Tolerance: 1, Memory: 1},
+		"L2 NaN":                                       {L2: math.NaN(), Tolerance: 1, Memory: 1},
+		"Error 0008: the optimization tolerance 0":     {Memory: 1},
+		"Error 0008: the memory size 0":                {Tolerance: 1},
+		"Error 0008: the memory size 1001":             {Tolerance: 1, Memory: 1001},
+	} {
+		_, err := logistic.TwoClass(logistic.Options{Options: o})
+		fails(want, err)
+		_, err = logistic.Multiclass(logistic.Options{Options: o})
+		fails(want, err)
+		_, err = poisson.New(poisson.Options{Options: o})
+		fails(want, err)
+	}
+	_, err := perceptron.New(perceptron.Options{Iterations: 1})
+	fails("Error 0008: the learning rate 0", err)
+	_, err = perceptron.New(perceptron.Options{Rate: 1})
+	fails("Error 0008: 0 iterations", err)
+	_, err = svm.New(svm.Options{Iterations: 1})
+	fails("Error 0008: lambda 0", err)
+	_, err = svm.New(svm.Options{Lambda: 1})
+	fails("Error 0008: 0 iterations", err)
+	_, err = bayespoint.New(bayespoint.Options{})
+	fails("Error 0008: 0 training iterations", err)
+	_, err = descent.New(descent.Options{Epochs: 1})
+	fails("Error 0008: the learning rate 0", err)
+	_, err = descent.New(descent.Options{Rate: 1})
+	fails("Error 0008: 0 training epochs", err)
+	_, err = descent.New(descent.Options{Rate: 1, Epochs: 1, L2: -2})
+	fails("Error 0008: the regularization weight -2", err)
+	_, err = leastsquares.New(leastsquares.Options{L2: math.Inf(1)})
+	fails("Error 0008: the regularization weight +Inf", err)
+	_, err = bayeslinear.New(bayeslinear.Options{})
+	fails("Error 0008: the regularization weight 0", err)
+
+	counts, err := poisson.New(poisson.Defaults)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, wrap := range []func(learn.Learner) (*reduction.Learner, error){reduction.OneVsAll, reduction.Ordinal} {
+		_, err = wrap(counts)
+		fails(`Error 0013: `, err)
+	}
+	table := func(labels string) *frame.Frame { return learntest.Table(t, "x,y\n"+labels) }
+	fails("Error 0018: the label -1", learntest.Fails(t, counts, table("1,2\n2,0\n3,4\n4,-1\n5,1\n"), "y"))
+	fails("Error 0134: the label is 0 in every row", learntest.Fails(t, counts, table("1,0\n2,0\n3,0\n4,0\n5,0\n"), "y"))
+	bayesian, err := bayeslinear.New(bayeslinear.Defaults)
+	if err != nil {
+		t.Fatal(err)
+	}
+	light := learntest.Table(t, "x,y,weight\n1,2,0.2\n2,1,0.2\n3,4,0.2\n4,3,0.2\n5,5,0.2\n6,4,0.2\n")
+	fails("Error 0134: 1.2 rows", learntest.Fails(t, bayesian, light, "y"))
 }
