@@ -103,7 +103,7 @@ type cleaned struct {
 	Drop  bool       `json:"drop,omitempty"`  // the column goes
 }
 
-func fitCleaning(_ context.Context, c *module.Call) ([]byte, error) {
+func fitCleaning(ctx context.Context, c *module.Call) ([]byte, error) {
 	p, table := c.Params, c.Inputs[0].Frame
 	picked, err := p.Columns("Columns to be cleaned").Resolve(table.Schema())
 	if err != nil {
@@ -164,7 +164,7 @@ func fitCleaning(_ context.Context, c *module.Call) ([]byte, error) {
 		st.Columns = append(st.Columns, out)
 	}
 	if len(impute) > 0 {
-		if st.Impute, err = fitImputation(p, mode, impute); err != nil {
+		if st.Impute, err = fitImputation(ctx, p, mode, impute); err != nil {
 			return nil, err
 		}
 	}
@@ -172,21 +172,21 @@ func fitCleaning(_ context.Context, c *module.Call) ([]byte, error) {
 }
 
 // fitImputation learns to predict the columns' cells from each other.
-func fitImputation(p module.Values, mode string, cols []*frame.Column) (*imputation, error) {
+func fitImputation(ctx context.Context, p module.Values, mode string, cols []*frame.Column) (*imputation, error) {
 	im, err := newImputation(mode, cols)
 	if err != nil {
 		return nil, err
 	}
 	rows, missing := im.learn(cols)
 	if mode == modePPCA {
-		im.Latent, err = learnLatent(rows, missing, len(im.Means), int(p.Int("Number of iterations for PCA prediction")))
+		im.Latent, err = learnLatent(ctx, rows, missing, len(im.Means), int(p.Int("Number of iterations for PCA prediction")))
 		return im, err
 	}
 	var group []int // column of each dimension
 	for i := range im.Columns {
 		group = append(group, slices.Repeat([]int{i}, im.Columns[i].width())...)
 	}
-	im.Chain, err = learnChain(rows, missing, group, int(p.Int("Number of iterations")))
+	im.Chain, err = learnChain(ctx, rows, missing, group, int(p.Int("Number of iterations")))
 	return im, err
 }
 

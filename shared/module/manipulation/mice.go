@@ -1,6 +1,7 @@
 package manipulation
 
 import (
+	"context"
 	"math"
 	"slices"
 
@@ -47,7 +48,7 @@ func (c *chain) fill(row []float64, missing []bool) {
 
 // learnChain learns from scaled rows, whose missing cells are 0, and fills them
 // in. group says which dimensions are of one column.
-func learnChain(rows []float64, missing []bool, group []int, rounds int) (*chain, error) {
+func learnChain(ctx context.Context, rows []float64, missing []bool, group []int, rounds int) (*chain, error) {
 	l := newChainLearner(rows, missing, group)
 	order := allOf(l.p)
 	slices.SortStableFunc(order, func(a, b int) int { return len(l.gaps[a]) - len(l.gaps[b]) })
@@ -55,6 +56,9 @@ func learnChain(rows []float64, missing []bool, group []int, rounds int) (*chain
 	for range rounds {
 		var round []regression
 		for _, t := range order {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
 			g, err := l.regress(t)
 			if err != nil {
 				return nil, err

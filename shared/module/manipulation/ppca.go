@@ -1,6 +1,7 @@
 package manipulation
 
 import (
+	"context"
 	"math"
 
 	"gonum.org/v1/gonum/mat"
@@ -27,12 +28,15 @@ type latent struct {
 
 // learnLatent learns from scaled rows, whose missing cells are 0, by
 // expectation maximisation over the cells that are there (Ilin and Raiko 2010).
-func learnLatent(rows []float64, missing []bool, p, iterations int) (*latent, error) {
+func learnLatent(ctx context.Context, rows []float64, missing []bool, p, iterations int) (*latent, error) {
 	l, err := startLatent(rows, p)
 	if err != nil {
 		return nil, err
 	}
 	for range iterations {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		if err := l.step(rows, missing); err != nil {
 			return nil, err
 		}
