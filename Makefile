@@ -10,7 +10,7 @@ AZURITE ?=
 FUZZTIME ?= 10m
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt vuln stage bench bench-engine fuzz token azurite size clean
+.PHONY: help run test check fmt vuln stage bench bench-engine bench-learn quality fuzz token azurite size clean
 
 help: ## list what there is to do
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,12 @@ bench: stage ## start-up, and RRS beside a bare handler in the same run
 
 bench-engine: ## scoring beside XGBoost, LightGBM, ONNX Runtime and scikit-learn in the same run; needs gcc, Python and pip
 	$(GO) run ./infra/bench/engine $(ARGS)
+
+bench-learn: ## training boosted trees beside XGBoost in the same run; needs Python and pip
+	$(GO) run ./infra/bench/learn $(ARGS)
+
+quality: ## learners beside the libraries that are their reference, on ten real tables
+	$(GO) run ./infra/bench/learn/quality $(ARGS)
 
 fuzz: ## every fuzz target for FUZZTIME (10m)
 	@sh infra/local/fuzz.sh $(FUZZTIME)

@@ -35,7 +35,7 @@ import (
 //go:embed rival.py
 var rivalScript []byte
 
-const xgboostVersion = "3.1.1"
+const xgboostVersion = "3.2.0"
 
 type bench struct {
 	cache, python                         string

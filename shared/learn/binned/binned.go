@@ -29,6 +29,9 @@ type Options struct {
 	// Bins is the most bins of values that a feature gets, 2 to MaxBins; 0 is
 	// MaxBins.
 	Bins int
+	// PerBin bounds the bins of a number besides: at most one for so many rows
+	// that have it. 0 is 1.
+	PerBin int
 	// Seed draws the rows that cut points are chosen from, where there are more
 	// than 65,536.
 	Seed uint64
@@ -84,7 +87,7 @@ func New(d *learn.Data, o Options, s *learn.Session) *Matrix {
 	scratch := make([]scratch, s.Width())
 	s.Each(len(d.X), func(worker, f int) {
 		if d.Levels[f] == 0 {
-			plans[f] = scratch[worker].plan(d.X[f], rows, o.Bins)
+			plans[f] = scratch[worker].plan(d.X[f], rows, o.Bins, max(1, o.PerBin))
 		}
 	})
 	m.Input = trees.Float32

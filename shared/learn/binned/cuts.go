@@ -21,8 +21,9 @@ type scratch struct {
 }
 
 // plan chooses cut points from some rows of a column.
-func (s *scratch) plan(x []float64, rows []int32, bins int) plan {
+func (s *scratch) plan(x []float64, rows []int32, bins, perBin int) plan {
 	s.sort(x, rows)
+	bins = max(2, min(bins, len(s.keys)/perBin))
 	s.collapse(func(v float64) float64 { return v })
 	p := plan{cuts64: cuts(s.values, s.counts, bins, 0)}
 	n := len(s.values)

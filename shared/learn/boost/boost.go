@@ -127,10 +127,14 @@ func (l *Learner) Train(ctx context.Context, d *learn.Data, s *learn.Session) (*
 	return &learn.Trained{Engine: model.EngineTrees, Body: body, Transform: model.Transform{Name: transform}}, nil
 }
 
+// perBin keeps cuts of numbers from going between each two rows of a small
+// table, where they fit noise.
+const perBin = 3
+
 // begin makes a training whose sums are the base, and names the transform that
 // makes answers of sums.
 func (l *Learner) begin(d *learn.Data, s *learn.Session) (t *training, transform string) {
-	t = &training{o: l.o, s: s, m: binned.New(d, binned.Options{Seed: l.o.Seed}, s)}
+	t = &training{o: l.o, s: s, m: binned.New(d, binned.Options{PerBin: perBin, Seed: l.o.Seed}, s)}
 	w := newWeights(d)
 	switch l.kind {
 	case model.TwoClass:

@@ -11,9 +11,19 @@ const (
 	// alone is the most levels of which each is tried against all others; of
 	// more, sets are.
 	alone = 4
-	// smoothing is the sum of second derivatives by which the mean gradient of
-	// a level is drawn to zero before levels are sorted by it, and by which the
-	// parts of a leaf are penalised: sets of levels fit noise easily.
+	// setLevels is the most levels of a set that goes right.
+	setLevels = 32
+
+	// Sets of levels easily fit noise. What keeps them from it is counted in
+	// sums of second derivatives: rows, for squared error; for classes several
+	// times as many, the more the surer the model is of them.
+
+	// levelSum is the least by which a level can be in a set that goes right.
+	levelSum = 1
+	// groupSum is by how much such a set grows before it is tried again.
+	groupSum = 5
+	// smoothing draws the mean gradient of a level to zero before levels are
+	// sorted by it, and penalises both parts of the leaf.
 	smoothing = 10
 )
 
@@ -26,48 +36,40 @@ type level struct {
 // set tries sets of levels to send right: each level alone where they are few;
 // else the first ones and the last ones in the order of their mean gradients,
 // among which the best set is (Fisher, "On grouping for maximum homogeneity",
-// 1958).
-func (s *scratch) set(c *contest, count *counter, goes *binSet, feature *binned.Feature, smooth float64) bool {
-	levels, rest := s.levels[:0], false
+// 1958). Scale is what the packing multiplies second derivatives by.
+func (s *scratch) set(c *contest, count *counter, goes *binSet, feature *binned.Feature, scale float64) bool {
+	levels := s.levels[:0]
+	others := false // there are rows of levels that only go left
 	for i, b := range s.bins[:s.n] {
 		if feature.Rest && int(b) == feature.Bins-1 {
-			rest = true // these always go left
+			others = true
 			continue
 		}
-		l := level{bin: b, g: s.g[i+1] - s.g[i], h: s.h[i+1] - s.h[i]}
-		l.mean = l.g / (l.h + smooth)
-		levels = append(levels, l)
+		levels = append(levels, level{bin: b, g: s.g[i+1] - s.g[i], h: s.h[i+1] - s.h[i]})
 	}
 	t := sets{contest: c, count: count, missing: s.missingG != 0 || s.missingH != 0}
 	if len(levels) <= alone {
 		for i, l := range levels {
-			t.try(levels, i, i+1, l.g, l.h)
+			t.try(levels[i:i+1], i, l.g, l.h)
 		}
-		if t.missing || rest {
-			t.prefixes(levels, len(levels))
+		if t.missing || others {
+			t.all(levels)
 		}
 	} else {
-		c.lambda += smooth
-		c.totalH += smooth
-		slices.SortFunc(levels, func(a, b level) int {
-			return cmp.Or(cmp.Compare(a.mean, b.mean), cmp.Compare(a.bin, b.bin))
-		})
-		most := len(levels)
-		if !t.missing && !rest {
-			most--
-		}
-		t.prefixes(levels, most)
-		if rest {
-			t.suffixes(levels)
-		}
+		known := len(levels)
+		levels = common(levels, scale)
+		others = others || len(levels) < known
+		c.lambda += smoothing * scale
+		c.totalH += smoothing * scale
+		t.ranges(levels, groupSum*scale)
 	}
 	if t.to == 0 {
 		return false
 	}
-	right := t.h // with missing values that go there
 	// Levels that no row here has go left, with the more rows where that can
 	// be chosen.
-	flip := !rest && 2*right > s.totalH
+	heavy := 2*t.h > s.totalH
+	flip := heavy && !others
 	for i, l := range levels {
 		if in := t.from <= i && i < t.to; in != flip {
 			goes.add(l.bin)
@@ -75,12 +77,25 @@ func (s *scratch) set(c *contest, count *counter, goes *binSet, feature *binned.
 	}
 	missingRight := t.missingRight != flip
 	if !t.missing {
-		missingRight = !flip && 2*right > s.totalH
+		missingRight = heavy && !flip
 	}
 	if missingRight {
 		goes.add(binned.Missing)
 	}
 	return true
+}
+
+// common leaves the levels that can be in a set, in the order of their smoothed
+// mean gradients.
+func common(levels []level, scale float64) []level {
+	levels = slices.DeleteFunc(levels, func(l level) bool { return l.h < levelSum*scale })
+	for i := range levels {
+		levels[i].mean = levels[i].g / (levels[i].h + smoothing*scale)
+	}
+	slices.SortFunc(levels, func(a, b level) int {
+		return cmp.Or(cmp.Compare(a.mean, b.mean), cmp.Compare(a.bin, b.bin))
+	})
+	return levels
 }
 
 // sets is the contest between ranges of levels that go right.
@@ -90,38 +105,51 @@ type sets struct {
 	missing      bool // there are missing values to send, too
 	from, to     int
 	missingRight bool
-	h            float64
+	h            float64 // of what goes right
 }
 
-// prefixes tries the first levels, up to most of them.
-func (t *sets) prefixes(levels []level, most int) {
+// all tries all levels against what is no level.
+func (t *sets) all(levels []level) {
 	g, h := 0.0, 0.0
-	for i, l := range levels[:most] {
+	for _, l := range levels {
 		g, h = g+l.g, h+l.h
-		t.try(levels, 0, i+1, g, h)
+	}
+	t.try(levels, 0, g, h)
+}
+
+// ranges tries the first levels and the last ones, a group more each time.
+func (t *sets) ranges(levels []level, group float64) {
+	n := len(levels)
+	most := min(setLevels, (n+1)/2)
+	for _, last := range [2]bool{false, true} {
+		g, h, grown := 0.0, 0.0, 0.0
+		for i := range most {
+			from, to := 0, i+1
+			l := levels[i]
+			if last {
+				from, to = n-1-i, n
+				l = levels[from]
+			}
+			g, h = g+l.g, h+l.h
+			if grown += l.h; grown >= group {
+				grown = 0
+				t.try(levels[from:to], from, g, h)
+			}
+		}
 	}
 }
 
-// suffixes tries the last levels.
-func (t *sets) suffixes(levels []level) {
-	g, h := 0.0, 0.0
-	for i, l := range slices.Backward(levels) {
-		g, h = g+l.g, h+l.h
-		t.try(levels, i, len(levels), g, h)
-	}
-}
-
-// try sends levels[from:to], of these sums, right, without the missing values
-// and with them.
-func (t *sets) try(levels []level, from, to int, g, h float64) {
-	t.side(levels, from, to, g, h, false)
+// try sends a range of levels that begins at from, of these sums, right,
+// without the missing values and with them.
+func (t *sets) try(levels []level, from int, g, h float64) {
+	t.side(levels, from, g, h, false)
 	if t.missing {
 		s := t.count.s
-		t.side(levels, from, to, g+s.missingG, h+s.missingH, true)
+		t.side(levels, from, g+s.missingG, h+s.missingH, true)
 	}
 }
 
-func (t *sets) side(levels []level, from, to int, g, h float64, missing bool) {
+func (t *sets) side(levels []level, from int, g, h float64, missing bool) {
 	num, den, yes := t.beats(g, h)
 	if !yes {
 		return
@@ -129,13 +157,13 @@ func (t *sets) side(levels []level, from, to int, g, h float64, missing bool) {
 	known, enough := t.count.shown(h)
 	if !known {
 		n := int32(0)
-		for _, l := range levels[from:to] {
+		for _, l := range levels {
 			n += t.count.s.counts[l.bin]
 		}
 		enough = t.count.enough(n, missing)
 	}
 	if enough {
 		t.num, t.den = num, den
-		t.from, t.to, t.missingRight, t.h = from, to, missing, h
+		t.from, t.to, t.missingRight, t.h = from, from+len(levels), missing, h
 	}
 }

@@ -120,7 +120,7 @@ func (g *grower) search(s *scratch, l *leaf, f int, least float64) split {
 	if g.m.Features[f].Number() {
 		found = s.cut(&c, &count, &out.goes)
 	} else {
-		found = s.set(&c, &count, &out.goes, &g.m.Features[f], smoothing*g.packing.scaleH)
+		found = s.set(&c, &count, &out.goes, &g.m.Features[f], g.packing.scaleH)
 	}
 	if !found {
 		return split{}
@@ -202,15 +202,21 @@ func (c *counter) shown(h float64) (known, enough bool) {
 	if c.g.packing.mostH == 1 {
 		return true, false // h is the number of rows
 	}
-	if !c.counted {
-		c.counted = true
-		c.s.counts = [256]int32{}
-		column := c.g.m.Column(c.f)
-		for _, r := range c.g.rows[c.l.from:c.l.to] {
-			c.s.counts[column[r]]++
-		}
-	}
+	c.count()
 	return false, false
+}
+
+// count counts the rows of each bin, once.
+func (c *counter) count() {
+	if c.counted {
+		return
+	}
+	c.counted = true
+	c.s.counts = [256]int32{}
+	column := c.g.m.Column(c.f)
+	for _, r := range c.g.rows[c.l.from:c.l.to] {
+		c.s.counts[column[r]]++
+	}
 }
 
 // enough reports whether a side of n rows, and perhaps those with missing

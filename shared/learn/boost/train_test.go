@@ -361,6 +361,13 @@ func TestSeed(t *testing.T) {
 func TestWeights(t *testing.T) {
 	for _, kind := range kinds {
 		weighted := mixed(240, kind.classes, 13)
+		for f, x := range weighted.X {
+			for r := range x {
+				if weighted.Levels[f] == 0 {
+					x[r] = math.Round(5 * x[r]) // few values
+				}
+			}
+		}
 		weighted.Weight = make([]float64, weighted.Rows)
 		often := &learn.Data{Levels: weighted.Levels, Classes: weighted.Classes, X: make([][]float64, len(weighted.X))}
 		for r := range weighted.Rows {

@@ -1,0 +1,108 @@
+"""Measures the reference libraries by cross-validation, for rows of table.json; writes reference.json.
+
+    python reference.py [name of a row]...
+
+scikit-learn 1.9.1, LightGBM 4.6.0, XGBoost 3.2.0, pandas 3.1.1. Without names it measures the rows
+that reference.json does not have; a named one it measures again.
+"""
+import importlib
+import json
+import pathlib
+import sys
+
+import numpy as np
+import pandas as pd
+from sklearn import metrics
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler, MinMaxScaler
+
+HERE = pathlib.Path(__file__).parent
+TABLES = json.loads((HERE / "tables.json").read_text())
+FOLDS = dict(line.split() for line in (HERE / "folds.txt").read_text().splitlines())
+
+
+def read(name):
+    table = pd.read_csv(HERE / "data" / (name + ".csv.gz"), keep_default_na=False, na_values=[""])
+    for c in table.columns:
+        if table[c].dtype.kind not in "ifb":
+            table[c] = table[c].astype("category")
+    y = table.pop(TABLES[name]["label"])
+    return table, y
+
+
+def prepared(x, how):
+    """Returns the table as the library reads it, and what goes before the estimator."""
+    if how == "categories":  # the library takes pandas categories and missing cells
+        return x, []
+    if how == "codes":  # numbers alone, categories by code, missing cells as NaN
+        return x.apply(lambda c: c.cat.codes.replace(-1, np.nan).astype(float) if isinstance(c.dtype, pd.CategoricalDtype) else c), []
+    texts = [c for c in x.columns if isinstance(x[c].dtype, pd.CategoricalDtype)]
+    steps = [ColumnTransformer(
+        [("levels", OneHotEncoder(handle_unknown="ignore", sparse_output=False), texts)], remainder="passthrough", sparse_threshold=0)]
+    if how == "standard":
+        steps.append(StandardScaler())
+    if how == "minmax":
+        steps.append(MinMaxScaler())
+    if how not in ("indicators", "standard", "minmax"):
+        raise ValueError(how)
+    return x, steps
+
+
+def measure(y, model, x, names):
+    if "rmse" in names:
+        return {"rmse": float(np.sqrt(np.mean((y - model.predict(x)) ** 2)))}
+    out = {}
+    if "accuracy" in names:
+        out["accuracy"] = float(np.mean(model.predict(x) == y))
+    if "auc" in names:
+        s = model.predict_proba(x)[:, 1] if hasattr(model, "predict_proba") else model.decision_function(x)
+        out["auc"] = float(metrics.roc_auc_score(y, s))
+    if "log loss" in names:
+        p = model.predict_proba(x)
+        p = np.clip(p / p.sum(1, keepdims=True), 1e-15, 1 - 1e-15)
+        out["log loss"] = float(-np.mean(np.log(p[np.arange(len(y)), np.searchsorted(model.classes_, y)])))
+    return out
+
+
+def run(row, name):
+    x, y = read(name)
+    folds = np.array(list(map(int, FOLDS[name])))
+    if y.dtype.kind not in "if":
+        y = y.cat.codes  # classes in the order of their names
+    if row.get("complete"):
+        keep = x.notna().all(axis=1).to_numpy()
+        x, y, folds = x[keep], y[keep], folds[keep]
+    x, steps = prepared(x, row["reference"]["prepare"])
+    module, cls = row["reference"]["class"].rsplit(".", 1)
+    cls = getattr(importlib.import_module(module), cls)
+    results = {}
+    for k in range(10):
+        model = make_pipeline(*steps, cls(**row["reference"].get("parameters", {})))
+        train, test = folds != k, folds == k
+        model.fit(x[train], y[train])
+        for metric, v in measure(y[test].to_numpy(), model, x[test], row["metrics"] if "metrics" in row else TABLES[name]["metrics"]).items():
+            results.setdefault(metric, []).append(round(v, 8))
+    return results
+
+
+def main():
+    path = HERE / "reference.json"
+    done = json.loads(path.read_text()) if path.exists() else {}
+    for row in json.loads((HERE / "table.json").read_text()):
+        name = row["name"]
+        if "reference" not in row or (sys.argv[1:] and name not in sys.argv[1:]) or (not sys.argv[1:] and name in done):
+            continue
+        done[name] = {t: run(row, t) for t in row["tables"]}
+        print(name, {t: {m: round(float(np.mean(v)), 4) for m, v in r.items()} for t, r in done[name].items()}, flush=True)
+        # Numbers of one metric stand in one line.
+        blocks = []
+        for n in sorted(done):
+            tables = []
+            for t in sorted(done[n]):
+                tables.append('  %s: {%s}' % (json.dumps(t), ", ".join('"%s": %s' % (m, json.dumps(v)) for m, v in sorted(done[n][t].items()))))
+            blocks.append(' %s: {\n%s\n }' % (json.dumps(n), ",\n".join(tables)))
+        path.write_text("{\n" + ",\n".join(blocks) + "\n}\n")
+
+
+main()
