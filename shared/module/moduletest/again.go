@@ -12,12 +12,15 @@ import (
 )
 
 // again binds a module as a deployment would, to the schemas of its run, and
-// checks that it gives the run's result whatever the batch. Modules that work
-// on whole tables or have no op are not concerned.
+// checks that it gives the run's result, whatever the batch where it works row
+// by row. Modules that have no op are not concerned.
 func again(c *call, ran []module.Value) error {
 	bound, err := bind(c, ran)
 	if bound == nil || err != nil {
 		return err
+	}
+	if c.mod.Nature == module.WholeTable {
+		return whole(bound, c.inputs, ran)
 	}
 	port, tables := -1, make([]*frame.Frame, len(c.inputs))
 	for i, v := range c.inputs {
@@ -55,7 +58,29 @@ func again(c *call, ran []module.Value) error {
 	return unread(bound, tables, port, want)
 }
 
-// bind returns nil for a module that does not work row by row.
+// whole applies the op to the tables of the run.
+func whole(b *module.Bound, inputs, ran []module.Value) error {
+	tables := make([]*frame.Frame, len(inputs))
+	for i, v := range inputs {
+		tables[i] = v.Frame
+	}
+	out := newOutputs(b)
+	if err := b.Op.NewState().Apply(tables, out); err != nil {
+		return fmt.Errorf("bound to the run's schemas: %w", err)
+	}
+	for i, v := range ran {
+		if v.Frame == nil {
+			continue
+		}
+		got, want := frame.AppendCSV(nil, out[i], ','), frame.AppendCSV(nil, v.Frame, ',')
+		if string(got) != string(want) || !slices.Equal(describe(b.Outputs[i]), describe(v.Frame.Schema())) {
+			return fmt.Errorf("bound to the run's schemas it gives %q\n%s\nin the run %q\n%s", describe(b.Outputs[i]), first(got), describe(v.Frame.Schema()), first(want))
+		}
+	}
+	return nil
+}
+
+// bind returns nil for a module that has no op.
 func bind(c *call, ran []module.Value) (*module.Bound, error) {
 	if c.mod.Fit != nil {
 		i := slices.IndexFunc(ran, func(v module.Value) bool { return v.Kind == service.Transformation })
@@ -68,7 +93,7 @@ func bind(c *call, ran []module.Value) (*module.Bound, error) {
 		}
 		return tr.Bind(c.inputs[0].Frame.Schema())
 	}
-	if c.mod.Nature != module.RowWise || c.mod.Bind == nil {
+	if c.mod.Bind == nil {
 		return nil, nil
 	}
 	b := &module.Binding{Params: c.params, Palette: c.palette}

@@ -68,7 +68,9 @@ import (
 //     batches of no row, 1, 7 and all rows, out of one session,
 //   - what they say of an output column's source must hold, and columns they
 //     do not say to read must not matter,
-//   - they must not allocate for each row of a batch that they have had before.
+//   - they must not allocate for each row of a batch that they have had before,
+//   - modules of whole tables must give the run's result when they are bound to
+//     its schemas, as a deployment binds them.
 func Run(t *testing.T, p *module.Palette, dir string) {
 	t.Helper()
 	cases, err := load(dir)

@@ -50,6 +50,21 @@ func sum(dst *frame.Column, in *frame.Frame, n float64) error {
 
 var kept []float64 // escapes
 
+// twoFaced gives its input in a run, and nothing in a deployment.
+func twoFaced() *module.Module {
+	m := plus("Two-faced", nil, nil)
+	m.Nature = module.WholeTable
+	m.Make = func(_ context.Context, c *module.Call) ([]*frame.Frame, error) { return []*frame.Frame{c.Inputs[0].Frame}, nil }
+	m.Bind = func(b *module.Binding) (*module.Bound, error) {
+		op := module.OpFunc(func(in, out []*frame.Frame) error {
+			copy(out[0].Cols, in[0].Slice(0, 0).Cols)
+			return nil
+		})
+		return &module.Bound{Op: op, Outputs: b.Pinned}, nil
+	}
+	return m
+}
+
 func testPalette() *module.Palette {
 	return module.NewPalette(
 		plus("Add", []int{0}, sum),
@@ -67,6 +82,7 @@ func testPalette() *module.Palette {
 			}
 			return nil
 		}),
+		twoFaced(),
 		&module.Module{
 			Spec: module.Spec{
 				Name: "Shift", Group: "Test", CodeVersion: 1, Nature: module.Fitted, Doc: "Learns to add its first cell.",
@@ -139,6 +155,13 @@ func TestFindings(t *testing.T) {
 func TestBatchesFound(t *testing.T) {
 	err := try(t, `{"module": "Counts rows", "inputs": {"Dataset": "a\n5\n6"}, "outputs": {"Results dataset": "a,sum\n5,2\n6,2"}}`)
 	if err == nil || !strings.Contains(err.Error(), "in batches of 1 rows it gives\n5,1") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestWholeTablesFound(t *testing.T) {
+	err := try(t, `{"module": "Two-faced", "inputs": {"Dataset": "a\n5"}, "outputs": {"Results dataset": "a\n5"}}`)
+	if err == nil || !strings.Contains(err.Error(), "bound to the run's schemas it gives") {
 		t.Errorf("got %v", err)
 	}
 }
