@@ -393,10 +393,10 @@ func TestRefusals(t *testing.T) {
 	}
 	for want, o := range map[string]glm.Options{
 		"Error 0008: the regularization weights L1 -1": {L1: -1, Tolerance: 1, Memory: 1},
-		"L2 NaN":                                       {L2: math.NaN(), Tolerance: 1, Memory: 1},
-		"Error 0008: the optimization tolerance 0":     {Memory: 1},
-		"Error 0008: the memory size 0":                {Tolerance: 1},
-		"Error 0008: the memory size 1001":             {Tolerance: 1, Memory: 1001},
+		"L2 NaN": {L2: math.NaN(), Tolerance: 1, Memory: 1},
+		"Error 0008: the optimization tolerance 0": {Memory: 1},
+		"Error 0008: the memory size 0":            {Tolerance: 1},
+		"Error 0008: the memory size 1001":         {Tolerance: 1, Memory: 1001},
 	} {
 		_, err := logistic.TwoClass(logistic.Options{Options: o})
 		fails(want, err)
