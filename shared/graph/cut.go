@@ -251,7 +251,7 @@ func (c *cutting) freeze(i int, n *Node) {
 		return
 	}
 	t := slices.IndexFunc(v.Mod.Outputs, func(p module.Port) bool { return p.Kind == service.Transformation })
-	if t < 0 || len(v.In) != 1 || c.apply == nil {
+	if t < 0 || len(v.In) == 0 || c.apply == nil {
 		c.problems = append(c.problems, Problem{
 			Node: v.ID, Rule: "frozen", Code: module.Code(2),
 			Message: fmt.Sprintf("node %q (%s) learns from its input and cannot be frozen: it gives no transformation", v.ID, v.Mod.Name),

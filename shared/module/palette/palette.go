@@ -18,6 +18,7 @@ import (
 	"github.com/portico-ml/portico/shared/module/scale"
 	"github.com/portico-ml/portico/shared/module/score"
 	"github.com/portico-ml/portico/shared/module/statistical"
+	"github.com/portico-ml/portico/shared/module/text"
 	"github.com/portico-ml/portico/shared/module/train"
 	"github.com/portico-ml/portico/shared/module/webservice"
 )
@@ -37,6 +38,7 @@ func New() *module.Palette {
 		scale.Modules(),
 		score.Modules(),
 		statistical.Modules(),
+		text.Modules(),
 		train.Modules(),
 		webservice.Modules(),
 	)...)

@@ -1,0 +1,14 @@
+package text_test
+
+import (
+	"testing"
+
+	"github.com/portico-ml/portico/shared/module"
+	"github.com/portico-ml/portico/shared/module/text"
+	"github.com/portico-ml/portico/shared/module/moduletest"
+)
+
+// make.py has made the cases.
+func TestGoldens(t *testing.T) {
+	moduletest.Run(t, module.NewPalette(text.Modules()...), "testdata/golden")
+}
