@@ -67,13 +67,17 @@ func (e *RowError) Unwrap() error { return e.Fault }
 // A row that the model refuses is a *RowError; what dst then holds of in's
 // rows is not defined.
 func (s *Scorer) Score(st *State, in *frame.Frame, dst []*frame.Column) error {
-	rows := in.Rows()
-	if rows > st.rows && st.rows < BlockRows {
+	return s.score(st, in, 0, in.Rows(), dst)
+}
+
+// score is Score of the rows from from to to.
+func (s *Scorer) score(st *State, in *frame.Frame, from, to int, dst []*frame.Column) error {
+	if to-from > st.rows && st.rows < BlockRows {
 		s.grow(st, BlockRows)
 	}
 	outputs := s.m.engine.Outputs()
-	for lo := 0; lo < rows; lo += BlockRows {
-		n := min(BlockRows, rows-lo)
+	for lo := from; lo < to; lo += BlockRows {
+		n := min(BlockRows, to-lo)
 		st.holes = 0
 		x := st.x[:n*s.m.engine.Features()]
 		if err := s.encode(st, in, lo, n, x); err != nil {
@@ -93,7 +97,7 @@ func (s *Scorer) Score(st *State, in *frame.Frame, dst []*frame.Column) error {
 			s.answer.append(out[r*outputs:][:outputs], dst)
 		}
 	}
-	st.Rows += rows
+	st.Rows += to - from
 	return nil
 }
 

@@ -7,6 +7,9 @@ import (
 	"github.com/portico-ml/portico/shared/frame"
 )
 
+// ManyRows is from how many rows on a table is worth more than one CPU.
+const ManyRows = 1 << 16
+
 // partRows is how many rows of a table a goroutine scores at once.
 const partRows = 1 << 14
 
@@ -17,23 +20,33 @@ func (m *Model) ScoreTable(in *frame.Frame) ([]*frame.Column, error) {
 	if err != nil {
 		return nil, err
 	}
+	out := s.columns(in.Rows())
+	return out, s.ScoreMany(s.NewState(), in, out)
+}
+
+// ScoreMany is Score on all CPUs, for tables of ManyRows and more. It allocates
+// working memory for each.
+func (s *Scorer) ScoreMany(st *State, in *frame.Frame, dst []*frame.Column) error {
 	rows := in.Rows()
-	if rows <= partRows {
-		return s.part(in)
-	}
 	parts := make([][]*frame.Column, (rows+partRows-1)/partRows)
+	width := min(len(parts), runtime.GOMAXPROCS(0))
+	if width < 2 {
+		return s.Score(st, in, dst)
+	}
 	errs := make([]error, len(parts))
+	counts := make([]Counts, width)
 	next := make(chan int)
 	var all sync.WaitGroup
-	for range min(len(parts), runtime.GOMAXPROCS(0)) {
+	for w := range width {
 		all.Go(func() {
+			own := s.NewState()
 			for i := range next {
 				lo := i * partRows
-				parts[i], errs[i] = s.part(in.Slice(lo, min(lo+partRows, rows)))
-				if row, ok := errs[i].(*RowError); ok {
-					row.Row += lo
-				}
+				hi := min(lo+partRows, rows)
+				parts[i] = s.columns(hi - lo)
+				errs[i] = s.score(own, in, lo, hi, parts[i])
 			}
+			counts[w] = own.Counts
 		})
 	}
 	for i := range parts {
@@ -41,21 +54,20 @@ func (m *Model) ScoreTable(in *frame.Frame) ([]*frame.Column, error) {
 	}
 	close(next)
 	all.Wait()
-	out := s.columns(rows)
 	for i, part := range parts {
 		if errs[i] != nil {
-			return nil, errs[i]
+			return errs[i] // of the first row that is refused
 		}
 		for k, c := range part {
-			out[k].AppendRange(c, 0, c.Len())
+			dst[k].AppendRange(c, 0, c.Len())
 		}
 	}
-	return out, nil
-}
-
-func (s *Scorer) part(in *frame.Frame) ([]*frame.Column, error) {
-	out := s.columns(in.Rows())
-	return out, s.Score(s.NewState(), in, out)
+	for _, c := range counts {
+		st.Rows += c.Rows
+		st.Missing += c.Missing
+		st.UnknownLevels += c.UnknownLevels
+	}
+	return nil
 }
 
 func (s *Scorer) columns(rows int) []*frame.Column {

@@ -212,7 +212,11 @@ func (st *scoreState) Apply(in, out []*frame.Frame) error {
 		c.Reset()
 	}
 	scores := len(st.op.scorer.Fields())
-	if err := st.op.scorer.Score(st.state, src, st.scores[:scores]); err != nil {
+	run := st.op.scorer.Score
+	if src.Rows() >= model.ManyRows {
+		run = st.op.scorer.ScoreMany
+	}
+	if err := run(st.state, src, st.scores[:scores]); err != nil {
 		return err
 	}
 	if st.explain != nil {
