@@ -10,7 +10,7 @@ AZURITE ?=
 FUZZTIME ?= 10m
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt vuln stage bench bench-engine bench-learn quality fuzz token azurite size clean
+.PHONY: help run test check fmt vuln stage bench bench-engine bench-learn quality fuzz token azurite databases size clean
 
 help: ## list what there is to do
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ token: ## print a token of the local issuer; ROLE=reader, author, deployer, owne
 
 azurite: ## install Azurite for the tests of the azure driver; needs Node and npm, and is skipped without
 	@command -v npm >/dev/null && sh infra/local/azurite.sh || echo "no npm: tests against Azurite are skipped"
+
+databases: ## install PostgreSQL and MariaDB for the tests against them; Debian and Ubuntu
+	@sh infra/local/databases.sh
 
 size: stage ## size of the handler, per dependency
 	@$(GO) run ./infra/local size
