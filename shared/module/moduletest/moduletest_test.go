@@ -54,7 +54,9 @@ var kept []float64 // escapes
 func twoFaced() *module.Module {
 	m := plus("Two-faced", nil, nil)
 	m.Nature = module.WholeTable
-	m.Make = func(_ context.Context, c *module.Call) ([]*frame.Frame, error) { return []*frame.Frame{c.Inputs[0].Frame}, nil }
+	m.Make = func(_ context.Context, c *module.Call) ([]*frame.Frame, error) {
+		return []*frame.Frame{c.Inputs[0].Frame}, nil
+	}
 	m.Bind = func(b *module.Binding) (*module.Bound, error) {
 		op := module.OpFunc(func(in, out []*frame.Frame) error {
 			copy(out[0].Cols, in[0].Slice(0, 0).Cols)
