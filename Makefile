@@ -10,7 +10,7 @@ AZURITE ?=
 FUZZTIME ?= 10m
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt vuln stage bench bench-engine bench-learn quality fuzz token azurite databases size clean
+.PHONY: help run test check fmt vuln stage bench bench-engine bench-experiment bench-learn quality fuzz token azurite databases size clean
 
 help: ## list what there is to do
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ bench: stage ## start-up, and RRS beside a bare handler in the same run
 
 bench-engine: ## scoring beside XGBoost, LightGBM, ONNX Runtime and scikit-learn in the same run; needs gcc, Python and pip
 	$(GO) run ./infra/bench/engine $(ARGS)
+
+bench-experiment: ## a whole experiment on a million rows beside pandas and XGBoost in the same run; PYTHON=python with both
+	$(GO) run ./infra/bench/experiment $(if $(PYTHON),-python $(PYTHON)) $(ARGS)
 
 bench-learn: ## training boosted trees beside XGBoost in the same run; needs Python and pip
 	$(GO) run ./infra/bench/learn $(ARGS)
