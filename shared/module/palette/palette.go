@@ -19,6 +19,7 @@ import (
 	"github.com/portico-ml/portico/shared/module/score"
 	"github.com/portico-ml/portico/shared/module/statistical"
 	"github.com/portico-ml/portico/shared/module/text"
+	"github.com/portico-ml/portico/shared/module/timeseries"
 	"github.com/portico-ml/portico/shared/module/train"
 	"github.com/portico-ml/portico/shared/module/webservice"
 )
@@ -39,6 +40,7 @@ func New() *module.Palette {
 		score.Modules(),
 		statistical.Modules(),
 		text.Modules(),
+		timeseries.Modules(),
 		train.Modules(),
 		webservice.Modules(),
 	)...)

@@ -4,8 +4,8 @@ import (
 	"testing"
 
 	"github.com/portico-ml/portico/shared/module"
-	"github.com/portico-ml/portico/shared/module/text"
 	"github.com/portico-ml/portico/shared/module/moduletest"
+	"github.com/portico-ml/portico/shared/module/text"
 )
 
 // make.py has made the cases.
