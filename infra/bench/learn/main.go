@@ -43,6 +43,7 @@ type bench struct {
 	threads                               int
 	rate                                  float64
 	ours                                  bool
+	growth                                string
 }
 
 func main() {
@@ -59,6 +60,7 @@ func main() {
 	flag.Float64Var(&b.rate, "rate", 0.1, "learning rate")
 	flag.IntVar(&b.threads, "threads", 2, "threads of each")
 	flag.IntVar(&b.n, "rounds", 5, "rounds of each figure")
+	flag.StringVar(&b.growth, "growth", "depthwise", "how XGBoost grows a tree: depthwise, its default, or lossguide, as ours does")
 	flag.BoolVar(&b.ours, "ours", false, "ours alone, without Python")
 	flag.Parse()
 	if err := b.run(ctx); err != nil {
@@ -80,7 +82,7 @@ func (b *bench) run(ctx context.Context) error {
 		}
 		defer r.stop()
 	}
-	fmt.Printf("%s/%s, %d CPUs, %s; XGBoost %s hist\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), xgboostVersion)
+	fmt.Printf("%s/%s, %d CPUs, %s; XGBoost %s hist, %s\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), xgboostVersion, b.growth)
 	fmt.Printf("%d rows × %d features, %d trees of %d leaves, rate %v, %d threads\n", b.rows, b.columns, b.trees, b.leaves, b.rate, b.threads)
 	fmt.Printf("%8s %10s %10s %10s %10s %10s %10s\n", "", "ours s", "rival s", "ours cpu", "rival cpu", "ours loss", "rival loss")
 	var ours, rivals []result
@@ -230,9 +232,11 @@ func (b *bench) start(ctx context.Context, x [][]float64, y []float64) (*rival, 
 	}
 	number := strconv.Itoa
 	r := &rival{cmd: exec.CommandContext(ctx, b.python, script, data, number(b.rows), number(b.held), number(b.columns),
-		number(b.trees), number(b.leaves), strconv.FormatFloat(b.rate, 'g', -1, 64), number(b.threads))}
+		number(b.trees), number(b.leaves), strconv.FormatFloat(b.rate, 'g', -1, 64), number(b.threads), b.growth)}
 	r.cmd.Stderr = os.Stderr
-	r.cmd.Env = append(os.Environ(), "OMP_NUM_THREADS="+number(b.threads))
+	// Threads that wait must not spin: on a machine that does other work too,
+	// XGBoost would take several times as long.
+	r.cmd.Env = append(os.Environ(), "OMP_WAIT_POLICY=PASSIVE")
 	var err error
 	if r.in, err = r.cmd.StdinPipe(); err != nil {
 		return nil, err
