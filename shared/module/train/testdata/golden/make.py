@@ -95,12 +95,13 @@ def scaled(x, low, span):
 class TwoClass:
     """Two-Class Logistic Regression: its features are scaled to a range of 1."""
 
-    def __init__(self, l2=1.0):
-        self.l2 = l2
+    def __init__(self, l2=1.0, positive=None):
+        self.l2, self.positive = l2, positive
 
     def fit(self, x, y, w=None):
         self.low, self.span = x.min(), x.max() - x.min()
-        self.positive, self.negative = sorted(y.unique())[1], sorted(y.unique())[0]
+        self.positive = self.positive or max(y)
+        self.negative = next(c for c in y if c != self.positive)
         self.model = LogisticRegression(C=1 / self.l2, tol=1e-12, max_iter=100000).fit(scaled(x, self.low, self.span), y == self.positive, sample_weight=w)
         return self
 
@@ -193,13 +194,13 @@ TRAIN = "Train Model"
 numbers, patients, flowers = diabetes(range(40)), cancer(range(60)), iris(range(0, 150, 3))
 
 
-def train(name, u, m, df, label, schema=(), apply=None, keep=None, w=None, **fields):
+def train(name, u, m, df, label, schema=(), apply=None, keep=None, w=None, p=None, **fields):
     """m is trained on the rows keep of df, and applied to apply."""
     x = features(df, label)
     learned = df if keep is None else df[keep]
     m.fit(learned[x].astype(float), learned[label], None if w is None else learned[w])
     apply = df.head(12) if apply is None else apply
-    case(TRAIN, name, parameters={"Label column": label}, inputs={
+    case(TRAIN, name, parameters={"Label column": label, **(p or {})}, inputs={
         "Untrained model": u, "Dataset": {"csv": text(df), "schema": list(schema)},
     }, outputs={"Trained model": {"apply": text(apply), "gives": behind(apply, m.score(apply[x].astype(float)))}}, **fields)
 
@@ -207,6 +208,8 @@ def train(name, u, m, df, label, schema=(), apply=None, keep=None, w=None, **fie
 train("regression", least_squares(), Line(), numbers, "progression")
 train("two-class", logistic(), TwoClass(), patients, "diagnosis")
 train("multiclass", logistic("Multiclass Logistic Regression"), Classes(), flowers, "species")
+POSITIVE = {"Positive class": "benign"}
+train("positive-class", logistic(), TwoClass(positive="benign"), patients, "diagnosis", p=POSITIVE, why="the probability is that of the class that is named")
 other = numbers.rename(columns={"progression": "risk"})[["risk", "s5", "bp"]]
 train("another-label", least_squares(), Line(), other, "bp", why="the label is the parameter's, whatever the others are")
 weighted = patients.copy()
@@ -238,6 +241,7 @@ for module, more in ((TRAIN, {}), ("Cross-Validate Model", {})):
     refuse(module, "no-features", 20, logistic(), {"Dataset": "y\na\nb\na\nb\na\n"})
     refuse(module, "a-range-of-parameters", 13, least_squares("1;2"), {"Dataset": "x,y\n1,1\n2,2\n3,4\n4,3\n"})
     refuse(module, "two-label-columns", 22, logistic(), {"Dataset": "x,y,z\n1,a,a\n2,b,b\n3,a,a\n4,b,b\n"}, label="y,z")
+refuse(TRAIN, "positive-class-of-none", 2, logistic(), {"Dataset": "x,y\n1,a\n2,b\n3,a\n4,b\n"}, **{"Positive class": "c"})
 refuse("Train Anomaly Detection Model", "a-classifier", 13, logistic(), {"Dataset": "x\n1\n2\n"})
 refuse("Train Clustering Model", "a-classifier", 13, logistic(), {"Dataset": "x\n1\n2\n"})
 refuse("Sweep Clustering", "a-classifier", 13, logistic(), {"Dataset": "x\n1\n2\n"})
@@ -282,7 +286,7 @@ def folds(df, label, m, of):
     return pd.concat(scores).sort_index(), pd.DataFrame(rows)
 
 
-def cross(name, u, m, df, label, seed=None, of=None, schema=(), **fields):
+def cross(name, u, m, df, label, seed=None, of=None, schema=(), more=None, **fields):
     given = of is not None
     if not given:
         of = deal(df, label, 10, seed or 0, not isinstance(m, Line))
@@ -292,7 +296,7 @@ def cross(name, u, m, df, label, seed=None, of=None, schema=(), **fields):
         report.loc[len(report)] = [row, len(df), *values]
     report.insert(2, "Model", u["module"])
     whole = df if given else df.assign(**{"Fold Assignments": of})
-    p = {"Label column": label}
+    p = {"Label column": label, **(more or {})}
     if seed is not None:
         p["Random seed"] = str(seed)
     case(CROSS, name, parameters=p, inputs={"Untrained model": u, "Dataset": {"csv": text(df), "schema": list(schema)}}, outputs={
@@ -303,6 +307,7 @@ for seed in (0, 5):
     cross(f"regression-seed-{seed}", least_squares(), Line(), numbers, "progression", seed)
 cross("two-class", logistic(), TwoClass(), patients, "diagnosis", why="every fold has its share of both classes")
 cross("multiclass", logistic("Multiclass Logistic Regression"), Classes(), flowers, "species")
+cross("positive-class", logistic(), TwoClass(positive="benign"), patients, "diagnosis", more=POSITIVE)
 assigned = patients.copy()
 assigned["Fold Assignments"] = 1 + np.arange(60) % 4
 cross("assigned-folds", logistic(), TwoClass(), assigned, "diagnosis", of=assigned["Fold Assignments"].to_numpy(),
@@ -342,6 +347,10 @@ def tries(grid, p):
     return [grid[k] for k in picked]
 
 
+def make(kind, l2, p):
+    return kind(float(l2), p["Positive class"]) if "Positive class" in p else kind(float(l2))
+
+
 def ranked(kind, grid, df, label, p, validation=None):
     """Candidate and metrics, the best first."""
     x, runs = features(df, label), []
@@ -350,7 +359,7 @@ def ranked(kind, grid, df, label, p, validation=None):
     else:
         of = deal(df, label, 5, int(p.get("Random seed", 0)), kind is not Line)
     for l2 in tries(grid, p):
-        m = kind(float(l2))
+        m = make(kind, l2, p)
         if validation is not None:
             m.fit(df[x].astype(float), df[label])
             runs.append((l2, m.metrics(validation[label], m.score(validation[x].astype(float)))))
@@ -364,7 +373,7 @@ def ranked(kind, grid, df, label, p, validation=None):
 def tune(name, kind, grid, df, label, p, validation=None, schema=(), **fields):
     runs = ranked(kind, grid, df, label, p, validation)
     x = features(df, label)
-    best = kind(float(runs[0][0])).fit(df[x].astype(float), df[label])
+    best = make(kind, runs[0][0], p).fit(df[x].astype(float), df[label])
     u = least_squares(";".join(grid)) if kind is Line else logistic(l2=";".join(grid))
     inputs = {"Untrained model": u, "Training dataset": {"csv": text(df), "schema": list(schema)}}
     if validation is not None:
@@ -387,6 +396,7 @@ tune("random-sweep-3", Line, grid, numbers, "progression", {SWEEP_RUNS: "3"})
 tune("random-grid-2", Line, grid, numbers, "progression", {MODE: "Random grid", GRID_RUNS: "2"})
 tune("seed", Line, grid, numbers, "progression", {"Random seed": "3"})
 tune("validation", Line, grid, numbers, "progression", {MODE: "Entire grid"}, diabetes(range(60, 100)))
+tune("positive-class", TwoClass, ["0.1", "1"], patients, "diagnosis", {MODE: "Entire grid", **POSITIVE})
 folded = numbers.assign(**{"Fold Assignments": 1 + np.arange(40) % 3})
 tune("assigned-folds", Line, grid, folded, "progression", {MODE: "Entire grid"}, schema=[{"name": "Fold Assignments", "role": "id"}])
 
