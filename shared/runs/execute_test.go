@@ -377,22 +377,20 @@ func TestSlices(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// No node is begun in a slice that is over at once: every message sends
-	// another.
-	for range 3 {
-		m := b.next()
-		if m == nil {
-			t.Fatal("the run does not go on in another message")
-		}
+	// A slice that is over at once is enough for one node: every message gets
+	// on, and sends another.
+	messages := 0
+	for m := b.next(); m != nil; m = b.next() {
 		if err := b.runs.Execute(t.Context(), *m); err != nil {
 			t.Fatal(err)
 		}
+		if messages++; messages > 10 {
+			t.Fatal("the run does not get on")
+		}
 	}
-	if got := b.get(run.ID); got.State != runs.Running {
-		t.Errorf("the run is %s", got.State)
+	if messages != 3 {
+		t.Errorf("%d messages for three nodes", messages)
 	}
-	b.runs = b.newRuns(runs.Limits{})
-	b.drain()
 	finished(t, b.get(run.ID))
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/frame"
 	"github.com/portico-ml/portico/shared/model"
+	"github.com/portico-ml/portico/shared/module"
 	"github.com/portico-ml/portico/shared/service"
 	"github.com/portico-ml/portico/shared/summary"
 )
@@ -46,20 +47,45 @@ const (
 // Preview shows what a node of a run gave at an output port. port "" is the
 // only port.
 func (r *Runs) Preview(ctx context.Context, ws, runID, node, port string, look Look) (*Preview, error) {
-	_, nodes, err := r.read(ctx, ws, runID)
+	_, res, err := r.result(ctx, ws, runID, node, port)
 	if err != nil {
 		return nil, err
 	}
+	return r.preview(ctx, ws, res, look)
+}
+
+// result finds what a node gave at a port; an empty port is the only one.
+func (r *Runs) result(ctx context.Context, ws, runID, node, port string) (*Node, Result, error) {
+	_, nodes, err := r.read(ctx, ws, runID)
+	if err != nil {
+		return nil, Result{}, err
+	}
 	n := nodes[node]
 	if n == nil || n.State != Finished {
-		return nil, fault.New(fault.NotFound, "ResultNotFound", "node %q has no result in this run", node).At(node)
+		return nil, Result{}, fault.New(fault.NotFound, "ResultNotFound", "node %q has no result in this run", node).At(node)
 	}
 	for _, res := range n.Results {
 		if res.Port == port || port == "" && len(n.Results) == 1 {
-			return r.preview(ctx, ws, res, look)
+			return n, res, nil
 		}
 	}
-	return nil, fault.New(fault.NotFound, "ResultNotFound", "node %q has no output port %q", node, port).At(port)
+	return nil, Result{}, fault.New(fault.NotFound, "ResultNotFound", "node %q has no output port %q", node, port).At(port)
+}
+
+// Value returns all of what a node of a run gave at a port, and for a table the
+// format that its module says a download has; "" where it says nothing.
+func (r *Runs) Value(ctx context.Context, ws, runID, node, port string) (v module.Value, format string, err error) {
+	n, res, err := r.result(ctx, ws, runID, node, port)
+	if err != nil {
+		return v, "", err
+	}
+	if m := r.palette.Lookup(n.Module); m != nil {
+		if i := m.Output(res.Port); i >= 0 {
+			format = m.Outputs[i].Format
+		}
+	}
+	v, err = r.load(ctx, ws, res)
+	return v, format, err
 }
 
 func (r *Runs) preview(ctx context.Context, ws string, res Result, look Look) (*Preview, error) {
