@@ -36,7 +36,7 @@ func ScoreModel() *module.Module {
 				Name: appendContributions, Type: module.Boolean, Default: "false", Schema: true,
 				Doc: "Add what each of the model's features contributed to the raw score: columns Contribution of {feature}, and Contribution base, which is the raw score expected of the training rows. They add up to the raw score, before it becomes a probability.",
 			}},
-			Doc: "Scores each row by the trained model. A two-class model adds Scored Labels and Scored Probabilities, a multiclass model a probability per class and Scored Labels, a regression Scored Labels.",
+			Doc: "Scores each row by the trained model. A two-class model adds Scored Labels and Scored Probabilities, a multiclass model a probability per class and Scored Labels, a regression Scored Labels. The column that the model predicts is marked as the label, for Evaluate Model.",
 		},
 		Bind: func(b *module.Binding) (*module.Bound, error) {
 			m, err := open(b)

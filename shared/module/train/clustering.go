@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/portico-ml/portico/shared/evaluate"
 	"github.com/portico-ml/portico/shared/frame"
@@ -203,7 +204,7 @@ func clusterResults(runs []clusterRun) *frame.Frame {
 	}
 	out := &frame.Frame{Cols: []*frame.Column{metric, centers, index}}
 	for _, c := range settings(len(runs), func(i int) []module.Setting { return runs[i].Swept }) {
-		if c.Field.Name != "Number of Centroids" {
+		if !strings.EqualFold(c.Field.Name, centers.Field.Name) {
 			out.Cols = append(out.Cols, c)
 		}
 	}
