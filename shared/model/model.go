@@ -21,6 +21,7 @@ import (
 	"github.com/portico-ml/portico/shared/model/centroids"
 	"github.com/portico-ml/portico/shared/model/dag"
 	"github.com/portico-ml/portico/shared/model/linear"
+	"github.com/portico-ml/portico/shared/model/neural"
 	"github.com/portico-ml/portico/shared/model/onnx"
 	"github.com/portico-ml/portico/shared/model/quantile"
 	"github.com/portico-ml/portico/shared/model/trees"
@@ -57,6 +58,7 @@ const (
 	EngineSeveral = "several"
 	// EngineCentroids is the centers of clusters.
 	EngineCentroids = "centroids"
+	EngineNeural    = "neural"
 )
 
 // numeric is an engine of numbers alone that answers every row.
@@ -100,6 +102,11 @@ type centroidsEngine struct{ *centroids.Model }
 
 func (e centroidsEngine) Textual(int) bool        { return false }
 func (e centroidsEngine) predictor(int) predictor { return numbers{e.NewSession()} }
+
+type neuralEngine struct{ *neural.Model }
+
+func (e neuralEngine) Textual(int) bool        { return false }
+func (e neuralEngine) predictor(int) predictor { return numbers{e.NewSession()} }
 
 type quantileEngine struct{ *quantile.Model }
 
@@ -146,6 +153,12 @@ func openEngine(name string, body []byte) (engine, error) {
 			return nil, broken("%v", err)
 		}
 		return centroidsEngine{e}, nil
+	case EngineNeural:
+		e, err := neural.Open(body)
+		if err != nil {
+			return nil, broken("%v", err)
+		}
+		return neuralEngine{e}, nil
 	case EngineQuantile:
 		e, err := quantile.Open(body)
 		if err != nil {

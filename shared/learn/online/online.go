@@ -1,5 +1,6 @@
 // Package online goes through the rows of training data one at a time, for
-// learners that move after each: perceptron, SVM and gradient descent.
+// learners that move after each: perceptron, SVM, gradient descent and neural
+// networks.
 //
 // A pass takes the rows in a random order of its own, which depends on the
 // seed and the pass alone, so that a training that was stopped between two
@@ -20,6 +21,8 @@ import (
 type Passes struct {
 	Rows, Passes int
 	Seed         uint64
+	// InOrder takes the rows as they come in every pass.
+	InOrder bool
 }
 
 // every is how many rows are visited between two looks at the context.
@@ -41,8 +44,10 @@ func (p Passes) Run(ctx context.Context, s *learn.Session, state []float64, visi
 		for i := range order {
 			order[i] = i
 		}
-		rng := rand.New(rand.NewPCG(p.Seed, uint64(pass)))
-		rng.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+		if !p.InOrder {
+			rng := rand.New(rand.NewPCG(p.Seed, uint64(pass)))
+			rng.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+		}
 		for i, row := range order {
 			if i%every == 0 && ctx.Err() != nil {
 				return ctx.Err()
