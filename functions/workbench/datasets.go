@@ -1,6 +1,7 @@
 package workbench
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strings"
@@ -168,34 +169,40 @@ func guessFormat(mediaType string, names ...string) string {
 // datasetFile: a version as a file. Without a format it is the one that was
 // uploaded; with one, and a compression for text, the table is written as that.
 func (k kindOf) datasetFile(w http.ResponseWriter, c call) error {
-	name := c.URL.Query().Get("format")
-	if name == "" {
+	if c.URL.Query().Get("format") == "" {
 		return k.original(w, c)
 	}
-	ft := format.Lookup(name)
-	if ft == nil || !slices.Contains(format.Written(), ft.Name) {
-		return fault.New(fault.BadArgument, "InvalidQueryParameter", "format=%.40s: one of %s is needed", name, strings.Join(format.Written(), ", ")).At("format")
+	v, err := k.here(c)
+	if err != nil {
+		return err
 	}
-	compression, err := format.ParseCompression(c.URL.Query().Get("compression"))
+	f, err := k.catalog.Table(c.Context(), c.ws, v.Name, v.Number)
+	if err != nil {
+		return err
+	}
+	return table(w, c, v.Name, "", f)
+}
+
+// table answers a table as a file in the format and compression of the query;
+// where it names none, in its own format, and CSV where that is empty.
+func table(w http.ResponseWriter, c call, name, own string, f *frame.Frame) error {
+	q := c.URL.Query()
+	ft := format.Lookup(cmp.Or(q.Get("format"), own, format.CSV))
+	if ft == nil || !slices.Contains(format.Written(), ft.Name) {
+		return fault.New(fault.BadArgument, "InvalidQueryParameter", "format=%.40s: one of %s is needed", q.Get("format"), strings.Join(format.Written(), ", ")).At("format")
+	}
+	compression, err := format.ParseCompression(q.Get("compression"))
 	if err != nil {
 		return err
 	}
 	if compression != format.None && !ft.Text() {
 		return fault.New(fault.BadArgument, "InvalidQueryParameter", "format %s is compressed in itself", ft.Name).At("compression")
 	}
-	v, err := k.here(c)
+	body, err := ft.Append(nil, f)
 	if err != nil {
 		return err
 	}
-	table, err := k.catalog.Table(c.Context(), c.ws, v.Name, v.Number)
-	if err != nil {
-		return err
-	}
-	body, err := ft.Append(nil, table)
-	if err != nil {
-		return err
-	}
-	file, contentType := v.Name+"."+ft.Extensions[0], ft.MediaType
+	file, contentType := name+"."+ft.Extensions[0], ft.MediaType
 	if compression != format.None {
 		if body, err = compression.Compress(nil, body); err != nil {
 			return err

@@ -10,6 +10,7 @@ import (
 	"github.com/portico-ml/portico/shared/graph"
 	"github.com/portico-ml/portico/shared/host/web"
 	"github.com/portico-ml/portico/shared/runs"
+	"github.com/portico-ml/portico/shared/service"
 )
 
 // bodyLimit of calls that carry a document: the document, as loosely written as
@@ -256,6 +257,23 @@ func (f *Function) cancelRun(w http.ResponseWriter, c call) error {
 		return err
 	}
 	return web.JSON(w, http.StatusOK, run)
+}
+
+// resultFile: all of what a node gave, as a file; of a table in the format asked
+// for, else in that of its module, else as CSV.
+func (f *Function) resultFile(w http.ResponseWriter, c call) error {
+	node, port := c.PathValue("node"), c.PathValue("port")
+	v, own, err := f.runs.Value(c.Context(), c.ws, c.PathValue("run"), node, port)
+	if err != nil {
+		return err
+	}
+	switch v.Kind {
+	case service.Dataset:
+		return table(w, c, node, own, v.Frame)
+	case service.TrainedModel:
+		return attachment(w, node+".ilearner", "application/octet-stream", v.Artifact)
+	}
+	return attachment(w, node+".json", "application/json", v.Artifact)
 }
 
 // preview: what there is to see of what a node gave; of a table its first rows

@@ -59,6 +59,7 @@ func (f *Function) Register(rt *web.Router) {
 	read("/runs/{run}/compare/{other}", f.compareRuns)
 	read("/runs/{run}/nodes/{node}/ports", f.preview) // of the only port
 	read("/runs/{run}/nodes/{node}/ports/{port}", f.preview)
+	read("/runs/{run}/nodes/{node}/ports/{port}/file", f.resultFile)
 	for path, kind := range map[string]service.PortKind{"/models": service.TrainedModel, "/transformations": service.Transformation} {
 		k := kindOf{f, kind}
 		read(path, k.list)

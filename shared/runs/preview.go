@@ -55,8 +55,8 @@ func (r *Runs) Preview(ctx context.Context, ws, runID, node, port string, look L
 }
 
 // result finds what a node gave at a port; an empty port is the only one.
-func (r *Runs) result(ctx context.Context, ws, runID, node, port string) (*Node, Result, error) {
-	_, nodes, err := r.read(ctx, ws, runID)
+func (r *Runs) result(ctx context.Context, ws, runID, node, port string) (*Run, Result, error) {
+	run, nodes, err := r.read(ctx, ws, runID)
 	if err != nil {
 		return nil, Result{}, err
 	}
@@ -66,7 +66,7 @@ func (r *Runs) result(ctx context.Context, ws, runID, node, port string) (*Node,
 	}
 	for _, res := range n.Results {
 		if res.Port == port || port == "" && len(n.Results) == 1 {
-			return n, res, nil
+			return run, res, nil
 		}
 	}
 	return nil, Result{}, fault.New(fault.NotFound, "ResultNotFound", "node %q has no output port %q", node, port).At(port)
@@ -75,13 +75,16 @@ func (r *Runs) result(ctx context.Context, ws, runID, node, port string) (*Node,
 // Value returns all of what a node of a run gave at a port, and for a table the
 // format that its module says a download has; "" where it says nothing.
 func (r *Runs) Value(ctx context.Context, ws, runID, node, port string) (v module.Value, format string, err error) {
-	n, res, err := r.result(ctx, ws, runID, node, port)
+	run, res, err := r.result(ctx, ws, runID, node, port)
 	if err != nil {
 		return v, "", err
 	}
-	if m := r.palette.Lookup(n.Module); m != nil {
-		if i := m.Output(res.Port); i >= 0 {
-			format = m.Outputs[i].Format
+	// A graph of a release that had other modules is no reason to give nothing.
+	if g, err := r.graph(ctx, run); err == nil {
+		for i := range g.Nodes {
+			if m := g.Nodes[i].Mod; m != nil && g.Nodes[i].ID == node {
+				format = m.Outputs[m.Output(res.Port)].Format
+			}
 		}
 	}
 	v, err = r.load(ctx, ws, res)
