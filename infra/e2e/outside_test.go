@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,6 +21,8 @@ import (
 	"github.com/portico-ml/portico/shared/connect/sql"
 	"github.com/portico-ml/portico/shared/frame"
 	"github.com/portico-ml/portico/shared/frame/format"
+	"github.com/portico-ml/portico/shared/model"
+	"github.com/portico-ml/portico/shared/model/linear"
 )
 
 // TestOutside reads of a database and a web server and writes to the database:
@@ -27,10 +30,14 @@ import (
 // byte.
 func TestOutside(t *testing.T) {
 	db := dbtest.Postgres(t)
+	var factor atomic.Int64
+	factor.Store(2)
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/may.csv":
 			w.Write(sampleFile(t, "customers_may.csv"))
+		case "/line.ilearner":
+			w.Write(line(t, factor.Load()))
 		case "/moved.csv":
 			http.Redirect(w, r, "/may.csv", http.StatusFound)
 		default:
@@ -53,6 +60,7 @@ func TestOutside(t *testing.T) {
 	b.write("amounts", "id,amount\n1,0.5\n2,\n3,-7\n")
 
 	t.Run("a service without ports", func(t *testing.T) { s.withoutPorts(t, b) })
+	t.Run("a model that is loaded", func(t *testing.T) { s.loadedModel(t, web.URL, &factor) })
 	t.Run("jobs", func(t *testing.T) { s.outsideJobs(t, b, web.URL) })
 	t.Run("refusals", func(t *testing.T) { s.outsideRefusals(t, db, web.URL) })
 	s.noSecretsOf(t, db)
@@ -181,6 +189,64 @@ func (s *site) withoutPorts(t *testing.T, b *base) {
 	status, text = s.call("POST", at+"/execute?api-version=2.0", staging.primary, `{"Inputs":{},"GlobalParameters":{"Password":"not the password"}}`)
 	if status != http.StatusBadRequest || !strings.Contains(text, "Error0015") || strings.Contains(text, "not the password") {
 		t.Errorf("with another password: %d %s", status, text)
+	}
+}
+
+// line is the file of a model: y = factor · x.
+func line(t *testing.T, factor int64) []byte {
+	t.Helper()
+	body, err := (&linear.Weights{Features: 1, Outputs: 1, Base: []float64{0}, Coefficients: []float64{float64(factor)}}).Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	scoring, err := model.Encode(model.Header{
+		Engine: model.EngineLinear, Learner: "line", Kind: model.Regression, Transform: model.Transform{Name: model.Identity},
+		Features: []model.Feature{{Name: "x", Column: "x", Type: frame.Double, Encoding: model.Number}},
+	}, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return scoring
+}
+
+// loadedModel publishes a service that loads its model in each call, and
+// replaces the model where it lies.
+func (s *site) loadedModel(t *testing.T, web string, factor *atomic.Int64) {
+	doc := func(rrs string) string {
+		return encode(map[string]any{
+			"nodes": map[string]any{
+				"rows":  map[string]any{"module": "Enter Data Manually", "parameters": map[string]string{"Data": "x\n1.5\n2.5\n"}},
+				"model": map[string]any{"module": "Load Trained Model", "parameters": map[string]string{"Data source": "Web URL via HTTP", "URL of trained model": web + "/line.ilearner", "Allow to use in RRS": rrs}},
+				"score": map[string]any{"module": "Score Model"},
+				"in":    map[string]any{"inputId": "input1"},
+				"out":   map[string]any{"outputId": "output1"},
+			},
+			"edges": []any{
+				map[string]string{"sourceNodeId": "model", "targetNodeId": "score", "targetPortId": "Trained model"},
+				map[string]string{"sourceNodeId": "rows", "targetNodeId": "score", "targetPortId": "Dataset"},
+				map[string]string{"sourceNodeId": "in", "targetNodeId": "score", "targetPortId": "Dataset"},
+				map[string]string{"sourceNodeId": "score", "targetNodeId": "out"},
+			},
+		})
+	}
+	id := s.experiment("line", doc("true"))
+	s.run(id)
+	at := s.publish(id, "line").endpoints["staging"]
+	call := func() (int, string) {
+		return s.call("POST", "/workspaces/"+s.ws+"/services/"+at.id+"/execute?api-version=2.0", at.primary, table([]string{"x"}, []string{"3"}))
+	}
+	for _, want := range []string{"6", "15"} {
+		status, answer := call()
+		if rows := values(t, answer); status != http.StatusOK || len(rows) != 1 || rows[0][1] != want {
+			t.Errorf("%d %s, want %s", status, answer, want)
+		}
+		factor.Store(5)
+	}
+	id = s.experiment("line for jobs", doc("false"))
+	s.run(id)
+	at = s.publish(id, "line for jobs").endpoints["staging"]
+	if status, answer := call(); status != http.StatusBadRequest || !strings.Contains(answer, "batch jobs only") {
+		t.Errorf("a service for jobs: %d %s", status, answer)
 	}
 }
 

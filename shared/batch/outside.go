@@ -23,7 +23,7 @@ import (
 // database is delivered from the committed blob, once.
 
 // oneBlob reports whether a place is what a job reads and writes as it is: a
-// single blob of a format that splits, with a header.
+// single blob of one of its formats, with a header.
 func oneBlob(p *connect.Place) bool {
 	if p.Source != "" && p.Source != connect.Blob || p.Connection != "" || p.FileFormat != "" || p.NoHeader {
 		return false
@@ -32,8 +32,8 @@ func oneBlob(p *connect.Place) bool {
 	if loc := ref.RelativeLocation; strings.ContainsAny(loc, "*?") || strings.HasSuffix(loc, "/") {
 		return false
 	}
-	known, _, err := connect.FileFormat("", ref.RelativeLocation)
-	return err != nil || !known.Splits || slices.Contains(formats, ref.Ext())
+	_, _, err := connect.FileFormat("", ref.RelativeLocation)
+	return err != nil || slices.Contains(formats, ref.Ext())
 }
 
 // kindOf is the kind of a place that is not blank: a connection's is the

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/go-sql-driver/mysql"
 	"github.com/jackc/pgx/v5"
@@ -198,11 +199,13 @@ func sqlServerReason(err error) (string, bool, bool) {
 	case e.Number == 1205 || e.Number == 40501 || e.Number == 40197 || e.Number == 40613 || e.Number == 10928 || e.Number == 10929:
 		return e.Message, false, true // a deadlock, or Azure that is busy or moving
 	}
-	return values.ReplaceAllString(e.Message, "value"), true, true
+	return values().ReplaceAllString(e.Message, "value"), true, true
 }
 
 // values are cells in a message of SQL Server or MySQL.
-var values = regexp.MustCompile(`(?i)\b(?:values?|entry)(?: is)?:? (?:'(?:[^']|'')*'|\(.*?\)\.?)`)
+var values = sync.OnceValue(func() *regexp.Regexp { // not before one is needed: the program starts in milliseconds
+	return regexp.MustCompile(`(?i)\b(?:values?|entry)(?: is)?:? (?:'(?:[^']|'')*'|\(.*?\)\.?)`)
+})
 
 func postgres(s *server) (driver.Connector, error) {
 	host, port, err := s.address()
@@ -283,5 +286,5 @@ func mySQLReason(err error) (string, bool, bool) {
 	case 1040, 1053, 1205, 1213: // connections, shutdown, lock wait, deadlock
 		return e.Message, false, true
 	}
-	return values.ReplaceAllString(e.Message, "value"), true, true
+	return values().ReplaceAllString(e.Message, "value"), true, true
 }
