@@ -166,7 +166,7 @@ func thrifty(b *module.Bound, tables []*frame.Frame, port int) error {
 			failed = err
 		}
 	})
-	if failed == nil && allocs > thriftyRows/2 {
+	if failed == nil && allocs > allocFactor*thriftyRows/2 {
 		return fmt.Errorf("it allocates %v times for a batch of %d rows that it has had before", allocs, thriftyRows)
 	}
 	return failed

@@ -3,6 +3,7 @@ package text
 import (
 	"bytes"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 )
@@ -25,27 +26,36 @@ func pairs(text string) map[string]string {
 	return m
 }
 
-// stopWords are English words that say little by themselves.
-var stopWords = set(`a about above after again against all also am an and any are aren't as at be because been before being below between both but by
+// lexicon is what is known of English.
+type lexicon struct {
+	stop          map[string]bool   // words that say little by themselves
+	abbreviations map[string]bool   // after whose point a sentence goes on
+	contractions  map[string]string // that are not their verb with an ending
+	irregular     map[string]string // basic forms of irregular words, and of words that the rules would spoil
+}
+
+// english is made when the first text is cleaned, not when the program starts.
+var english = sync.OnceValue(func() *lexicon {
+	return &lexicon{stop: set(stopWords), abbreviations: set(abbreviations), contractions: pairs(contractions), irregular: pairs(irregular)}
+})
+
+const stopWords = `a about above after again against all also am an and any are aren't as at be because been before being below between both but by
 can can't cannot could couldn't did didn't do does doesn't doing don't down during each few for from further had hadn't has hasn't have haven't having he
 he'd he'll he's her here here's hers herself him himself his how how's i i'd i'll i'm i've if in into is isn't it it's its itself just let's me more most
 mustn't my myself no nor not of off on once only or other ought our ours ourselves out over own same shan't she she'd she'll she's should shouldn't so some
 such than that that's the their theirs them themselves then there there's these they they'd they'll they're they've this those through to too under until up
 very was wasn't we we'd we'll we're we've were weren't what what's when when's where where's which while who who's whom why why's will with won't would
-wouldn't you you'd you'll you're you've your yours yourself yourselves`)
+wouldn't you you'd you'll you're you've your yours yourself yourselves`
 
-// contractions that are not their verb with an ending.
-var contractions = pairs(`won't=will_not can't=can_not shan't=shall_not let's=let_us it's=it_is he's=he_is she's=she_is that's=that_is what's=what_is
-who's=who_is where's=where_is there's=there_is here's=here_is how's=how_is when's=when_is why's=why_is i'm=i_am ain't=is_not y'all=you_all`)
+const contractions = `won't=will_not can't=can_not shan't=shall_not let's=let_us it's=it_is he's=he_is she's=she_is that's=that_is what's=what_is
+who's=who_is where's=where_is there's=there_is here's=here_is how's=how_is when's=when_is why's=why_is i'm=i_am ain't=is_not y'all=you_all`
 
 // suffixes of verbs after an apostrophe. Another 's is a genitive: it goes.
 var suffixes = map[string]string{"re": "are", "ve": "have", "ll": "will", "d": "would", "s": "", "m": "am"}
 
-// abbreviations after whose point a sentence goes on.
-var abbreviations = set("mr mrs ms dr prof st vs etc e.g i.e jr sr inc ltd co corp dept est fig no vol approx")
+const abbreviations = "mr mrs ms dr prof st vs etc e.g i.e jr sr inc ltd co corp dept est fig no vol approx"
 
-// lemmas of irregular words, and of words that the rules would spoil.
-var irregular = pairs(`am=be is=be are=be was=be were=be been=be being=be has=have had=have having=have does=do did=do done=do doing=do goes=go went=go gone=go going=go
+const irregular = `am=be is=be are=be was=be were=be been=be being=be has=have had=have having=have does=do did=do done=do doing=do goes=go went=go gone=go going=go
 said=say made=make making=make took=take taken=take taking=take came=come coming=come saw=see seen=see got=get gotten=get getting=get gave=give given=give giving=give
 knew=know known=know thought=think told=tell became=become becoming=become left=leave leaving=leave felt=feel brought=bring began=begin begun=begin kept=keep held=hold
 wrote=write written=write writing=write stood=stand heard=hear let=let meant=mean met=meet ran=run paid=pay sat=sit spoke=speak spoken=speak led=lead grew=grow grown=grow
@@ -64,14 +74,14 @@ bring=bring spring=spring string=string king=king ring=ring sing=sing wing=wing 
 changed=change changing=change arranged=arrange arranging=arrange challenged=challenge challenging=challenge
 using=use used=use ages=age aging=age dying=die lying=lie tying=tie
 need=need indeed=indeed speed=speed seed=seed feed=feed weed=weed exceed=exceed proceed=proceed succeed=succeed red=red bed=bed shed=shed hundred=hundred
-sacred=sacred naked=naked wicked=wicked`)
+sacred=sacred naked=naked wicked=wicked`
 
 // lemma appends the basic form of an English word: of what is in the list of
 // exceptions that, else what the endings -s, -ed and -ing leave. Words with
 // other characters than letters stay as they are.
 func lemma(dst, word []byte) []byte {
 	var low [64]byte
-	if base, ok := irregular[string(foldWord(low[:0], word))]; ok {
+	if base, ok := english().irregular[string(foldWord(low[:0], word))]; ok {
 		return append(dst, base...)
 	}
 	n := len(word)
@@ -288,7 +298,7 @@ func endsSentence(token, rest []byte) bool {
 	case '.':
 		word := bytes.TrimRight(bytes.TrimLeft(end, `"'([{`), ".")
 		var low [64]byte
-		if abbreviations[string(foldWord(low[:0], word))] || utf8.RuneCount(word) == 1 && len(word) > 0 && unicode.IsUpper(rune(word[0])) && word[0] != 'I' {
+		if english().abbreviations[string(foldWord(low[:0], word))] || utf8.RuneCount(word) == 1 && len(word) > 0 && unicode.IsUpper(rune(word[0])) && word[0] != 'I' {
 			return false
 		}
 	default:

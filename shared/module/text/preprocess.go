@@ -212,7 +212,7 @@ func (w *writer) expand(word []byte) {
 	_, size := utf8.DecodeRune(word[i:])
 	before, after := word[:i], word[i+size:]
 	w.folded = foldWord(w.folded[:0], word)
-	if whole, ok := contractions[string(w.folded)]; ok {
+	if whole, ok := english().contractions[string(w.folded)]; ok {
 		for part := range strings.FieldsSeq(whole) {
 			w.finish([]byte(part))
 		}
@@ -236,7 +236,7 @@ func (w *writer) expand(word []byte) {
 func (w *writer) finish(word []byte) {
 	c := w.c
 	w.folded = foldWord(w.folded[:0], word)
-	if len(word) == 0 || c.numbers && isNumber(word) || c.stop && stopWords[string(w.folded)] {
+	if len(word) == 0 || c.numbers && isNumber(word) || c.stop && english().stop[string(w.folded)] {
 		return
 	}
 	if c.lower {
