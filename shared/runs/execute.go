@@ -242,6 +242,9 @@ func (x *executor) node(ctx context.Context, i int, n *Node) (*Failure, error) {
 				return nil, err
 			}
 			if passing(ctx, err) {
+				if ctx.Err() == nil && fault.Of(err).Msg != "" { // whoever waits for the run may be the one to help
+					n.logf("it will be tried again: %s", fault.Of(err).Msg)
+				}
 				return nil, errors.Join(err, x.notBegun(ctx, n))
 			}
 			return x.failed(v, n, err), nil
