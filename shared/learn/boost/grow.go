@@ -116,10 +116,12 @@ func (g *grower) divide(t *grown, i int) {
 	default:
 		g.evaluate(parent.hist, small, large)
 	}
-	if g.pool.full() {
+	for _, l := range [2]*leaf{small, large} {
 		// The small part's is the cheaper to make again.
-		g.pool.put(small.hist)
-		small.hist = nil
+		if l.split.gain <= 0 || l == small && g.pool.full() {
+			g.pool.put(l.hist)
+			l.hist = nil
+		}
 	}
 }
 

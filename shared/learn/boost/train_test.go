@@ -2,8 +2,6 @@ package boost
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -20,54 +18,6 @@ var kinds = []struct {
 	{"two classes", 2, TwoClass},
 	{"many classes", 3, Multiclass},
 	{"numbers", 0, Regression},
-}
-
-// mixed is rows of numbers, categories of few and very many levels, and missing
-// cells, with a label of two classes, three, or a number.
-func mixed(rows, classes int, seed uint64) *learn.Data {
-	r := rand.New(rand.NewPCG(seed, 1))
-	levels := []int{0, 0, 4, 40, 600, 0, 0, 0, 0, 3}
-	d := &learn.Data{Rows: rows, Levels: levels, Label: make([]float64, rows), Classes: classes}
-	for _, n := range levels {
-		x := make([]float64, rows)
-		for i := range x {
-			switch {
-			case r.IntN(9) == 0:
-				x[i] = math.NaN()
-			case n > 0:
-				x[i] = float64(int(float64(n-1) * r.Float64() * r.Float64())) // not the unknown level
-			default:
-				x[i] = r.NormFloat64()
-			}
-		}
-		d.X = append(d.X, x)
-	}
-	for i := range d.Label {
-		v := 0.3 * r.NormFloat64()
-		if x := d.X[0][i]; x > 0.3 || x != x {
-			v++
-		}
-		if x := d.X[3][i]; x == x && int(x)%3 == 1 {
-			v += 1.5
-		}
-		if x := d.X[4][i]; x == x && int(x)%7 == 2 {
-			v--
-		}
-		if x := d.X[1][i]; x == x {
-			v += 0.5 * math.Sin(2*x)
-		}
-		switch classes {
-		case 0:
-			d.Label[i] = v
-		case 2:
-			if v > 0.5 {
-				d.Label[i] = 1
-			}
-		default:
-			d.Label[i] = max(0, min(float64(classes-1), math.Round(v)))
-		}
-	}
-	return d
 }
 
 func newTraining(t *testing.T, learner func(Options) (*Learner, error), d *learn.Data, o Options, s *learn.Session) *training {
@@ -440,75 +390,5 @@ func TestMinLeaf(t *testing.T) {
 		if fewest != 25 || most < 20 || most > 40 {
 			t.Errorf("%s: leaves of %v rows, trees of %v leaves", kind.name, fewest, most)
 		}
-	}
-}
-
-func TestDamagedState(t *testing.T) {
-	d := mixed(200, 2, 11)
-	one := newTraining(t, TwoClass, d, Options{Leaves: 4, MinLeaf: 5, Rate: 1, Rounds: 2}, learn.NewSession())
-	if err := one.round(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	good, err := one.state()
-	if err != nil {
-		t.Fatal(err)
-	}
-	resume := func(state []byte) error {
-		s := learn.NewSession()
-		s.Saved = state
-		return newTraining(t, TwoClass, d, Options{Leaves: 4, MinLeaf: 5, Rate: 1, Rounds: 2}, s).resume()
-	}
-	if err := resume(good); err != nil {
-		t.Fatal(err)
-	}
-	for n := range good {
-		if resume(good[:n]) == nil {
-			t.Fatalf("a state cut at %d bytes of %d is taken", n, len(good))
-		}
-	}
-	for i := range good {
-		bad := bytes.Clone(good)
-		bad[i] ^= 0x80
-		_ = resume(bad) // it may be another tree; it must not hang or panic
-	}
-}
-
-func TestOptions(t *testing.T) {
-	good := Options{Leaves: 2, MinLeaf: 1, Rate: 1, Rounds: 1}
-	for name, change := range map[string]func(*Options){
-		"leaves": func(o *Options) { o.Leaves = 1 },
-		"rows":   func(o *Options) { o.MinLeaf = 0 },
-		"rate":   func(o *Options) { o.Rate = 0 },
-		"fast":   func(o *Options) { o.Rate = 1.5 },
-		"nan":    func(o *Options) { o.Rate = math.NaN() },
-		"trees":  func(o *Options) { o.Rounds = 0 },
-	} {
-		o := good
-		change(&o)
-		if _, err := TwoClass(o); err == nil {
-			t.Errorf("%s: %+v is taken", name, o)
-		}
-	}
-	if _, err := TwoClass(good); err != nil {
-		t.Error(err)
-	}
-}
-
-func TestCancelled(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	l, err := Multiclass(Options{Leaves: 4, MinLeaf: 5, Rate: 1, Rounds: 1000})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := learn.NewSession()
-	rounds := 0
-	s.Checkpoint = func(func() ([]byte, error)) error {
-		if rounds++; rounds == 2 {
-			cancel()
-		}
-		return nil
-	}
-	if _, err := l.Train(ctx, mixed(300, 3, 12), s); !errors.Is(err, context.Canceled) || rounds != 2 {
-		t.Errorf("after %d rounds: %v", rounds, err)
 	}
 }
