@@ -64,6 +64,19 @@ var kinds = []kind{
 			"Expenses": 35, "Income": 90, "Assets": 0, "Debt": 0, "Amount": 1500, "Price": 1600,
 		},
 	},
+	{
+		name: "foods", what: "text: is a review of a food great? (n-grams, logistic regression)",
+		data: "kinds/foods.csv.gz", evaluate: "evaluate", columns: map[string]any{"product": map[string]any{"role": "id"}},
+		row: map[string]any{"product": "B000TEST", "review": "Absolutely delicious, my kids love it and I will order it again!"},
+	},
+	{
+		name: "usage", what: "clusters of customers by their minutes and calls (k-means)",
+		data: "churn/customers_train.csv", evaluate: "evaluate", columns: map[string]any{"customer_id": map[string]any{"role": "id"}},
+		row: map[string]any{
+			"customer_id": "C03334", "total_day_minutes": 70.9, "total_day_calls": 123, "total_eve_minutes": 211.9, "total_eve_calls": 73,
+			"total_night_minutes": 236, "total_night_calls": 73, "total_intl_minutes": 10.6, "total_intl_calls": 3,
+		},
+	},
 }
 
 // kind walks through one kind.
