@@ -1,10 +1,11 @@
-// Package bes is the Batch Execution Service: submit, start, look at and
+// Package bes is the Batch Execution Service: submit, start, look at, list and
 // cancel jobs. A job's work is done by the queue functions besjob and beschunk.
 package bes
 
 import (
 	"context"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/portico-ml/portico/shared/auth"
@@ -40,8 +41,8 @@ func (f *Function) Register(rt *web.Router) {
 		rt.Handle("POST "+jobs+"/{job}/start", f.call(f.start))
 		rt.Handle("GET "+jobs+"/{job}", f.call(f.status))
 		rt.Handle("DELETE "+jobs+"/{job}", f.call(f.cancel))
+		rt.Handle("GET "+jobs, f.call(f.list))
 		// A client that lost the id of its job.
-		rt.Handle("GET "+jobs, f.call(missing))
 		rt.Handle("DELETE "+jobs, f.call(missing))
 	}
 }
@@ -119,6 +120,25 @@ func (f *Function) cancel(w http.ResponseWriter, r *http.Request, t *registry.Ta
 		return err
 	}
 	return web.NoContent(w)
+}
+
+// list answers a page of the endpoint's jobs to a client that says how long it
+// is to be (?limit, and after for the next). One that does not say has lost the
+// id of its job, and polls.
+func (f *Function) list(w http.ResponseWriter, r *http.Request, t *registry.Target) error {
+	q := r.URL.Query()
+	if !q.Has("limit") {
+		return missing(w, r, t)
+	}
+	limit, err := strconv.Atoi(q.Get("limit"))
+	if err != nil || limit < 1 || limit > batch.MaxListed {
+		return fault.New(fault.BadArgument, "InvalidQueryParameter", "limit=%.40s: a number from 1 to %d is needed", q.Get("limit"), batch.MaxListed).At("limit")
+	}
+	page, err := f.jobs.List(r.Context(), t.Endpoint.Workspace, t.Endpoint.ID, q.Get("after"), limit)
+	if err != nil {
+		return err
+	}
+	return web.JSON(w, http.StatusOK, page)
 }
 
 func missing(http.ResponseWriter, *http.Request, *registry.Target) error {

@@ -46,7 +46,7 @@
 //	GET    workspaces/{ws}/notifications         ?before&limit, with the caller's unread count
 //	POST   workspaces/{ws}/notifications/seen    {id}: read up to this one
 //	GET    workspaces/{ws}/webhook               PUT {url, newSecret}     DELETE
-//	POST   workspaces/{ws}/uploads               {name} → a URL to write a file to, and one to read it
+//	POST   workspaces/{ws}/uploads               {name, id} → a URL to write a file to, and one to read it
 package manage
 
 import (

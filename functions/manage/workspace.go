@@ -1,6 +1,7 @@
 package manage
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
 	"time"
@@ -285,7 +286,8 @@ func viewLink(u storage.SignedURL, until time.Time) link {
 }
 
 // upload hands out a link to write a file to (Put Blob, or blocks), and one to
-// read it, for a job's input.
+// read it, for a job's input. A caller who names the upload itself, by a digest
+// of the file for one, is given the same place again when it asks again.
 func (f *Function) upload(w http.ResponseWriter, r *http.Request) error {
 	ws, by, err := f.member(r)
 	if err != nil {
@@ -296,17 +298,19 @@ func (f *Function) upload(w http.ResponseWriter, r *http.Request) error {
 	}
 	var body struct {
 		Name string `json:"name"`
+		ID   string `json:"id"`
 	}
 	if err := readBody(r, &body); err != nil {
 		return err
 	}
-	if body.Name == "" {
-		body.Name = "data"
-	}
+	body.Name, body.ID = cmp.Or(body.Name, "data"), cmp.Or(body.ID, service.NewID())
 	if !fileName(body.Name) {
 		return badFileName(body.Name)
 	}
-	key := ws + "/uploads/" + service.NewID() + "/" + body.Name
+	if !service.ValidID(body.ID) {
+		return fault.New(fault.BadArgument, "BadParameterValue", "id: 32 lower-case hex digits are needed").At("id")
+	}
+	key := ws + "/uploads/" + body.ID + "/" + body.Name
 	now := time.Now().UTC()
 	write, err := f.store.Blobs.SignWrite(r.Context(), key, now.Add(writeFor))
 	if err != nil {

@@ -1,6 +1,7 @@
 package batch
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -276,5 +277,25 @@ func TestStatus_document(t *testing.T) {
 	}
 	if want := `{"StatusCode":"NotStarted","Results":null,"Details":null,"CreatedAt":`; !strings.HasPrefix(string(doc), want) {
 		t.Errorf("document = %s, want it to begin with %s", doc, want)
+	}
+}
+
+// A link to the same blob has another signature each time: it is the same
+// request.
+func TestSubmit_anotherSignature(t *testing.T) {
+	r := newRig(t)
+	r.put("in.csv", small)
+	s := r.submission(body(""))
+	a, err := r.b.Submit(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Body = bytes.ReplaceAll(s.Body, []byte(`"SasBlobToken":"?sp=rw&`), []byte(`"SasBlobToken":"?se=later&sp=rw&`))
+	if again, err := r.b.Submit(t.Context(), s); err != nil || again != a {
+		t.Errorf("with other signatures: %s, %v, not %s", again, err, a)
+	}
+	s.Body = bytes.ReplaceAll(s.Body, []byte("c/out.csv"), []byte("c/other.csv"))
+	if _, err := r.b.Submit(t.Context(), s); !fault.Is(err, fault.Conflict) {
+		t.Errorf("with another output: %v", err)
 	}
 }

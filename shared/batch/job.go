@@ -62,8 +62,8 @@ type job struct {
 	// Invocation is the host's id of the call that started the job: the host
 	// repeats an empty POST after a crash, with the same id.
 	Invocation string `json:"invocation,omitempty"`
-	// Request is the digest of the body, to tell a repeated Idempotency-Key
-	// from a reused one.
+	// Request, of a job with an Idempotency-Key, is a digest of what was asked,
+	// to tell a repeated key from a reused one.
 	Request string `json:"request,omitempty"`
 
 	Inputs  []source `json:"inputs,omitempty"`

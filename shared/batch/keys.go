@@ -22,6 +22,7 @@ import (
 //	{job}.h.{n/64}         h{n}                the same once more, for jobs of more than 4,096 chunks
 //	{ws}.{endpoint}        slot.{00…39}        a job that runs; the keys are the limit: an insert that works is a place
 //	{ws}.{endpoint}        wait.{time}.{job}   a job that waits; key order is the order of the queue
+//	{ws}.{endpoint}.jobs   {time}.{job}        the jobs of an endpoint, the newest first; never changed
 //	active.{0…15}          {job}               jobs that have not been seen to end: what sweep walks, and nothing else
 const table = "jobs"
 

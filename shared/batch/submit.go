@@ -1,10 +1,13 @@
 package batch
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"maps"
+	"strings"
 
 	"github.com/portico-ml/portico/shared/connect"
 	"github.com/portico-ml/portico/shared/connect/blob"
@@ -32,12 +35,14 @@ func (b *Batch) Submit(ctx context.Context, s Submission) (id string, err error)
 	if err != nil {
 		return "", err
 	}
-	sum := sha256.Sum256(s.Body)
 	j := &job{
 		ID: service.NewID(), Workspace: s.Workspace, Service: s.Service, ServiceName: s.ServiceName, Endpoint: s.Endpoint,
-		Digest: s.Digest, State: NotStarted, Created: now(), Options: r.Options, Request: hex.EncodeToString(sum[:16]),
+		Digest: s.Digest, State: NotStarted, Created: now(), Options: r.Options,
 	}
 	if s.IdempotencyKey != "" {
+		if j.Request, err = asked(s.Body); err != nil {
+			return "", err
+		}
 		j.ID = derivedID("key", s.Workspace, s.Endpoint, s.IdempotencyKey)
 		if known, err := b.repeated(ctx, j); known || err != nil {
 			return j.ID, err
@@ -50,6 +55,39 @@ func (b *Batch) Submit(ctx context.Context, s Submission) (id string, err error)
 		return "", err
 	}
 	return j.ID, b.register(ctx, j)
+}
+
+// asked is a digest of what a request asks for. A signature is how one gets in
+// and no part of it: the links to the same blob differ from one to the next.
+func asked(body []byte) (string, error) {
+	var v any
+	d := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(body, []byte("\ufeff"))))
+	d.UseNumber()
+	if err := d.Decode(&v); err != nil {
+		return "", fault.New(fault.BadArgument, "RequestBodyInvalid", "The request body is not a batch request: %s.", syntax(err))
+	}
+	unsign(v)
+	body, err := json.Marshal(v) // members in order
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(body)
+	return hex.EncodeToString(sum[:16]), nil
+}
+
+// unsign drops the signatures of the references below v.
+func unsign(v any) {
+	switch v := v.(type) {
+	case map[string]any:
+		maps.DeleteFunc(v, func(name string, _ any) bool { return strings.EqualFold(name, "SasBlobToken") })
+		for _, member := range v {
+			unsign(member)
+		}
+	case []any:
+		for _, element := range v {
+			unsign(element)
+		}
+	}
 }
 
 // repeated reports whether j's key has made a job before.
@@ -65,10 +103,13 @@ func (b *Batch) repeated(ctx context.Context, j *job) (bool, error) {
 	return true, nil
 }
 
-// register writes a new job: first its row in the active index, so that sweep
-// finds whatever comes after.
+// register writes a new job: first its rows in the active index, so that sweep
+// finds whatever comes after, and in the endpoint's list.
 func (b *Batch) register(ctx context.Context, j *job) error {
 	if err := b.activate(ctx, j.Workspace, j.ID); err != nil {
+		return err
+	}
+	if err := b.enlist(ctx, j); err != nil {
 		return err
 	}
 	err := b.insert(ctx, j)
