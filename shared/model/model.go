@@ -20,10 +20,12 @@ import (
 	"github.com/portico-ml/portico/shared/model/bayes"
 	"github.com/portico-ml/portico/shared/model/centroids"
 	"github.com/portico-ml/portico/shared/model/dag"
+	"github.com/portico-ml/portico/shared/model/kernel"
 	"github.com/portico-ml/portico/shared/model/linear"
 	"github.com/portico-ml/portico/shared/model/neural"
 	"github.com/portico-ml/portico/shared/model/onnx"
 	"github.com/portico-ml/portico/shared/model/quantile"
+	"github.com/portico-ml/portico/shared/model/subspace"
 	"github.com/portico-ml/portico/shared/model/trees"
 )
 
@@ -59,6 +61,9 @@ const (
 	// EngineCentroids is the centers of clusters.
 	EngineCentroids = "centroids"
 	EngineNeural    = "neural"
+	EngineKernel    = "kernel"
+	// EngineSubspace is the distance to a plane through the rows.
+	EngineSubspace = "subspace"
 )
 
 // numeric is an engine of numbers alone that answers every row.
@@ -107,6 +112,16 @@ type neuralEngine struct{ *neural.Model }
 
 func (e neuralEngine) Textual(int) bool        { return false }
 func (e neuralEngine) predictor(int) predictor { return numbers{e.NewSession()} }
+
+type kernelEngine struct{ *kernel.Model }
+
+func (e kernelEngine) Textual(int) bool        { return false }
+func (e kernelEngine) predictor(int) predictor { return numbers{e.NewSession()} }
+
+type subspaceEngine struct{ *subspace.Model }
+
+func (e subspaceEngine) Textual(int) bool        { return false }
+func (e subspaceEngine) predictor(int) predictor { return numbers{e.NewSession()} }
 
 type quantileEngine struct{ *quantile.Model }
 
@@ -159,6 +174,18 @@ func openEngine(name string, body []byte) (engine, error) {
 			return nil, broken("%v", err)
 		}
 		return neuralEngine{e}, nil
+	case EngineKernel:
+		e, err := kernel.Open(body)
+		if err != nil {
+			return nil, broken("%v", err)
+		}
+		return kernelEngine{e}, nil
+	case EngineSubspace:
+		e, err := subspace.Open(body)
+		if err != nil {
+			return nil, broken("%v", err)
+		}
+		return subspaceEngine{e}, nil
 	case EngineQuantile:
 		e, err := quantile.Open(body)
 		if err != nil {
