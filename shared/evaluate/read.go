@@ -75,6 +75,7 @@ func open(f *frame.Frame) (*table, error) {
 // their weights; nil where all are 1.
 func (t *table) rows(need ...*frame.Column) (rows []int32, weights []float64, err error) {
 	weighted := false
+	rows = make([]int32, 0, t.f.Rows())
 	for r := range t.f.Rows() {
 		weight := 1.0
 		if t.weight != nil {
@@ -83,8 +84,10 @@ func (t *table) rows(need ...*frame.Column) (rows []int32, weights []float64, er
 		if t.label.IsNull(r) || !(weight > 0) || math.IsInf(weight, 1) || slices.ContainsFunc(need, func(c *frame.Column) bool { return c.IsNull(r) }) {
 			continue
 		}
-		rows, weights = append(rows, int32(r)), append(weights, weight)
-		weighted = weighted || weight != 1
+		if rows = append(rows, int32(r)); t.weight != nil {
+			weights = append(weights, weight)
+			weighted = weighted || weight != 1
+		}
 	}
 	if len(rows) == 0 {
 		return nil, nil, fault.Module(134, "no row of the table has both a label %q and a score", t.label.Field.Name).At(t.label.Field.Name)
