@@ -13,6 +13,8 @@ const (
 	group          = "Machine Learning / Initialize Model"
 	classification = group + " / Classification"
 	regression     = group + " / Regression"
+	clustering     = group + " / Clustering"
+	anomaly        = group + " / Anomaly Detection"
 )
 
 // Modules returns the group's modules, one family a line.
@@ -22,6 +24,9 @@ func Modules() []*module.Module {
 	all = append(all, linear()...)
 	all = append(all, forests()...)
 	all = append(all, reductions()...)
+	all = append(all, networks()...)
+	all = append(all, clusterings()...)
+	all = append(all, anomalies()...)
 	return all
 }
 
