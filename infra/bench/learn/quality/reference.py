@@ -70,7 +70,7 @@ def run(row, name):
     folds = np.array(list(map(int, FOLDS[name])))
     if y.dtype.kind not in "if":
         y = y.cat.codes  # classes in the order of their names
-    if row.get("complete"):
+    if row["reference"].get("complete"):
         keep = x.notna().all(axis=1).to_numpy()
         x, y, folds = x[keep], y[keep], folds[keep]
     x, steps = prepared(x, row["reference"]["prepare"])
