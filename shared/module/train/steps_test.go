@@ -125,6 +125,8 @@ func TestGoOn(t *testing.T) {
 			"Two-Class Logistic Regression", nil, table),
 		"tune": newJob(t, "Tune Model Hyperparameters", map[string]string{"Label column": "y", "Specify parameter sweeping mode": "Random grid"},
 			"Two-Class Logistic Regression", grid, table),
+		"sweep": newJob(t, "Sweep Clustering", map[string]string{"Specify parameter sweeping mode": "Entire grid"},
+			"K-Means Clustering", map[string]string{"Create trainer mode": "Parameter Range", "Number of Centroids": "2;3;4"}, table),
 	} {
 		t.Run(name, func(t *testing.T) {
 			j.t = t

@@ -135,7 +135,7 @@ func candidates(c *module.Call, kinds ...model.Kind) ([]module.Candidate, error)
 }
 
 func tune(ctx context.Context, c *module.Call) ([]module.Value, error) {
-	tries, err := candidates(c, supervised...)
+	tries, err := candidates(c, append(slices.Clone(supervised), model.Anomaly)...)
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +151,7 @@ func tune(ctx context.Context, c *module.Call) ([]module.Value, error) {
 	}
 	metric := ranking[c.Params.Text(regressionMetric)]
 	switch {
-	case kind.Classes() > 0:
+	case kind.Classes() > 0 || kind == model.Anomaly:
 		metric = ranking[c.Params.Text(classificationMetric)]
 	case kind == model.Quantiles:
 		metric = evaluate.AverageQuantileLoss
@@ -177,12 +177,27 @@ func tune(ctx context.Context, c *module.Call) ([]module.Value, error) {
 		}
 		return 0
 	})
-	best, err := s.do(ctx, runs[0].Learner, learn.Request{Frame: table, Label: label, Positive: c.Params.Text(positiveClass)}, itself)
+	best, err := s.do(ctx, runs[0].Learner, requestFor(kind, table, label, c.Params.Text(positiveClass)), itself)
 	if err != nil {
 		return nil, err
 	}
 	value, err := trained(best, view{Tuning: &tuning{Runs: len(runs), Metric: metric, Settings: settingsOf(runs[0].Swept), Metrics: runs[0].metrics}})
 	return []module.Value{module.Table(sweepResults(runs)), value}, err
+}
+
+// requestFor is what a candidate learns from. Learners of anomalies do not see
+// the label, by which they are measured.
+func requestFor(kind model.Kind, table *frame.Frame, label, positive string) learn.Request {
+	if kind != model.Anomaly {
+		return learn.Request{Frame: table, Label: label, Positive: positive}
+	}
+	r := learn.Request{Frame: table, Columns: []int{}}
+	for i, c := range table.Cols {
+		if c.Field.Name != label {
+			r.Columns = append(r.Columns, i)
+		}
+	}
+	return r
 }
 
 // rounded is x to 12 digits, so that what rounding does to a mean decides no
@@ -228,7 +243,7 @@ func try(ctx context.Context, s *steps, t module.Candidate, label string, p *par
 	var all []evaluate.Metrics
 	for k := range p.count {
 		train, test := p.at(k)
-		made, err := s.do(ctx, t.Learner, learn.Request{Frame: train, Label: label, Positive: s.call.Params.Text(positiveClass)}, func(artifact []byte) ([]byte, error) {
+		made, err := s.do(ctx, t.Learner, requestFor(t.Learner.Kind(), train, label, s.call.Params.Text(positiveClass)), func(artifact []byte) ([]byte, error) {
 			f, err := scored(artifact, test, label)
 			if err != nil {
 				return nil, err
