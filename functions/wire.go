@@ -28,6 +28,7 @@ import (
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/host/azfunc"
 	"github.com/portico-ml/portico/shared/host/event"
+	"github.com/portico-ml/portico/shared/publish"
 	"github.com/portico-ml/portico/shared/registry"
 	"github.com/portico-ml/portico/shared/runs"
 	"github.com/portico-ml/portico/shared/service"
@@ -75,6 +76,8 @@ func (a *app) wire(p *parts) {
 		Log: log,
 	})
 
+	publisher := publish.New(a.registry, cat, experiments)
+
 	rrs.New(a.registry, rrs.Options{
 		MaxBody: cfg.MaxBodyBytes,
 		MaxRows: cfg.MaxRows,
@@ -85,7 +88,7 @@ func (a *app) wire(p *parts) {
 		Log:     log,
 	}).Register(a.router)
 	bes.New(a.registry, jobs).Register(a.router)
-	manage.New(a.registry, cat, experiments, p.verifier, st).Register(a.router)
+	manage.New(a.registry, cat, publisher, p.verifier, st).Register(a.router)
 	help.New(a.registry).Register(a.router)
 	webservices.New(a.registry, cat, p.verifier, files).Register(a.router)
 	workbench.New(p.verifier, cat, experiments, st.Blobs).Register(a.router)

@@ -58,8 +58,8 @@ import (
 	"github.com/portico-ml/portico/shared/catalog"
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/host/web"
+	"github.com/portico-ml/portico/shared/publish"
 	"github.com/portico-ml/portico/shared/registry"
-	"github.com/portico-ml/portico/shared/runs"
 	"github.com/portico-ml/portico/shared/storage"
 )
 
@@ -68,22 +68,17 @@ type Verifier interface {
 	Verify(ctx context.Context, bearer string) (auth.Identity, error)
 }
 
-// Publisher makes deployments of experiments; *runs.Runs is one.
-type Publisher interface {
-	Deployable(ctx context.Context, ws, experimentID string) (*runs.Deployable, error)
-}
-
 // Function is the manage function.
 type Function struct {
 	registry  *registry.Registry
 	catalog   *catalog.Catalog
-	publisher Publisher
+	publisher *publish.Publisher
 	verifier  Verifier
 	store     *storage.Store
 }
 
 // New returns the function. Uploads and dropped files go to st.
-func New(r *registry.Registry, c *catalog.Catalog, p Publisher, v Verifier, st *storage.Store) *Function {
+func New(r *registry.Registry, c *catalog.Catalog, p *publish.Publisher, v Verifier, st *storage.Store) *Function {
 	return &Function{registry: r, catalog: c, publisher: p, verifier: v, store: st}
 }
 

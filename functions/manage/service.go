@@ -5,10 +5,9 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/host/web"
+	"github.com/portico-ml/portico/shared/publish"
 	"github.com/portico-ml/portico/shared/registry"
-	"github.com/portico-ml/portico/shared/runs"
 	"github.com/portico-ml/portico/shared/service"
 )
 
@@ -76,9 +75,6 @@ func (f *Function) publish(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := by.May(registry.ActPublish, service.Endpoint{Name: service.Staging}); err != nil {
-		return err // before anything is read of the experiment
-	}
 	var body struct {
 		ExperimentID     string  `json:"experimentId"`
 		Name             string  `json:"name"`
@@ -89,33 +85,11 @@ func (f *Function) publish(w http.ResponseWriter, r *http.Request) error {
 	if err := web.ReadJSON(r, &body, maxBody); err != nil {
 		return err
 	}
-	if !service.ValidID(body.ExperimentID) {
-		return fault.New(fault.BadArgument, "BadParameterValue", "experimentId: 32 lower-case hex digits are needed").At("experimentId")
-	}
-	d, err := f.publisher.Deployable(r.Context(), ws, body.ExperimentID)
-	if err != nil {
-		return err
-	}
-	p := registry.Publication{
-		ExperimentID: d.ExperimentID, RunID: d.RunID, Ran: registry.Who{ID: d.RunBy}, Name: body.Name, Description: body.Description,
-		Manifest: d.Manifest, Warnings: d.Warnings,
-	}
-	if p.Models, err = f.models(r, ws, d.Models); err != nil {
-		return err
-	}
+	q := publish.Request{ExperimentID: body.ExperimentID, Name: body.Name, Description: body.Description}
 	if body.RequestPromotion {
-		p.Request = &body.Note
+		q.Promote = &body.Note
 	}
-	if p.Name == "" {
-		// The first publication takes the experiment's name; later ones keep
-		// the service's.
-		if _, err := f.registry.ServiceOfExperiment(r.Context(), ws, d.ExperimentID); fault.Is(err, fault.NotFound) {
-			p.Name = d.Name
-		} else if err != nil {
-			return err
-		}
-	}
-	out, err := f.registry.Publish(r.Context(), ws, by, p)
+	out, err := f.publisher.Publish(r.Context(), ws, by, q)
 	if err != nil {
 		return err
 	}
@@ -138,23 +112,6 @@ func (f *Function) publish(w http.ResponseWriter, r *http.Request) error {
 		Warnings  []string            `json:"warnings"`
 		Promotion *registry.Promotion `json:"promotion,omitempty"`
 	}{out.Service.ID, out.Service.Name, out.Digest, out.Created, out.Moved, viewEndpoint(r, &out.Staging), viewEndpoint(r, &out.Default), out.Warnings, out.Promotion})
-}
-
-// models adds to the models of a deployment what was recorded with each.
-func (f *Function) models(r *http.Request, ws string, ms []runs.Model) ([]registry.ModelUse, error) {
-	var out []registry.ModelUse
-	for _, m := range ms {
-		u := registry.ModelUse{Asset: m.Asset, Name: m.Name, Version: m.Version, Digest: m.Digest, Newer: m.Newer, Verified: m.Verified}
-		v, err := f.catalog.Saved(r.Context(), ws, m.Kind, m.Name, m.Version)
-		if err == nil && v.Record != "" {
-			u.Record, err = f.catalog.Artifact(r.Context(), ws, v.Record)
-		}
-		if err != nil && !fault.Is(err, fault.NotFound) { // deleted since the run
-			return nil, err
-		}
-		out = append(out, u)
-	}
-	return out, nil
 }
 
 func (f *Function) service(w http.ResponseWriter, r *http.Request) error {

@@ -28,7 +28,13 @@ type Publication struct {
 	// Request, where set, files the promotion in the same act, as the classic
 	// deploy in one step does. Approval will still ask for a call on staging.
 	Request *string // its note
+	// New refuses to overwrite another deployment on staging: fault.Conflict
+	// with CodePublished.
+	New bool
 }
+
+// CodePublished says that the experiment was published before.
+const CodePublished = "WebServiceExists"
 
 // Published is the outcome of Publish.
 type Published struct {
@@ -123,6 +129,9 @@ func (r *Registry) Publish(ctx context.Context, ws string, by Actor, p Publicati
 				return err
 			}
 			st, def = *s, *d
+			if p.New && st.Digest != digest {
+				return fault.New(fault.Conflict, CodePublished, "the experiment is published already, as %q: say that its staging endpoint is to be overwritten", a.svc.Name)
+			}
 		}
 		out.Service, out.Staging, out.Default = a.svc.WebService, st.Endpoint, def.Endpoint
 		if st.Digest != digest {
