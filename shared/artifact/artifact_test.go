@@ -190,3 +190,19 @@ func TestBrokenRead(t *testing.T) {
 		t.Errorf("broken read: %v, want Unavailable", err)
 	}
 }
+
+func TestLink(t *testing.T) {
+	until := time.Now().Add(time.Hour).UTC()
+	st, err := sqlite.Open(t.TempDir(), sqlite.Options{Sign: func(_ context.Context, container, key, perm string, at time.Time) (storage.SignedURL, error) {
+		return storage.SignedURL{Base: "https://store.example/", Path: container + "/" + key, Query: "?" + perm + at.Format(time.RFC3339)}, nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { st.Close() })
+	digest := artifact.Digest([]byte("abc"))
+	u, err := artifact.New(st.Blobs).Link(t.Context(), ws, digest, until)
+	if want := "https://store.example/portico/" + key(ws, digest) + "?r" + until.Format(time.RFC3339); err != nil || u.String() != want {
+		t.Errorf("link %q, %v; want %q", u, err, want)
+	}
+}

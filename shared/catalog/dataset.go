@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/portico-ml/portico/shared/auth"
 	"github.com/portico-ml/portico/shared/fault"
@@ -18,9 +19,16 @@ import (
 // MaxDatasetBytes bounds the file of a dataset, also when it is decompressed.
 const MaxDatasetBytes = 256 << 20
 
+// maxDescription bounds a dataset's description, in bytes.
+const maxDescription = 4000
+
 // NewDataset is a dataset to save.
 type NewDataset struct {
-	Name    string
+	Name        string
+	Description string
+	// New refuses a name that is taken (fault.Conflict, CodeNameTaken) instead of
+	// saving a new version.
+	New     bool
 	Content []byte
 	// Format is the name of one of package format's. Files of text formats may
 	// be compressed by gzip or Zstandard, which their first bytes tell.
@@ -98,6 +106,9 @@ func (c *Catalog) SaveDataset(ctx context.Context, ws string, n NewDataset, by a
 	if err := CheckName("dataset", n.Name); err != nil {
 		return nil, err
 	}
+	if len(n.Description) > maxDescription || !utf8.ValidString(n.Description) {
+		return nil, fault.New(fault.BadArgument, "BadParameterValue", "the dataset's description: at most %d bytes of text are kept, not %d", maxDescription, len(n.Description)).At("description")
+	}
 	if len(n.Content) > MaxDatasetBytes {
 		return nil, fault.New(fault.TooLarge, "", "the dataset's file has %d bytes: at most %d are allowed", len(n.Content), MaxDatasetBytes)
 	}
@@ -157,11 +168,11 @@ func (c *Catalog) SaveDataset(ctx context.Context, ws string, n NewDataset, by a
 	if err != nil {
 		return nil, fmt.Errorf("encode a dataset's document: %w", err)
 	}
-	v := Version{Kind: service.Dataset, Name: n.Name, Original: d.Content, Format: d.name(), Bytes: int64(len(n.Content)), Rows: int64(f.Rows()), Cols: int64(len(f.Cols))}
+	v := Version{Kind: service.Dataset, Name: n.Name, Original: d.Content, Format: d.name(), NoHeader: n.NoHeader, Description: n.Description, Bytes: int64(len(n.Content)), Rows: int64(f.Rows()), Cols: int64(len(f.Cols))}
 	if v.Digest, err = c.artifacts.Put(ctx, ws, body); err != nil {
 		return nil, err
 	}
-	return c.save(ctx, ws, v, by)
+	return c.save(ctx, ws, v, n.New, by)
 }
 
 // override applies the overrides to an inferred schema. It returns the columns

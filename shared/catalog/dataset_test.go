@@ -271,3 +271,35 @@ func TestDatasetFormats(t *testing.T) {
 	_, err = c.SaveDataset(ctx, ws, catalog.NewDataset{Name: "x", Content: gz[:len(gz)-4], Format: "arff"}, ada)
 	want(t, err, fault.BadUserArgument, "InputParseError", "cut off")
 }
+
+// A description belongs to its version, and a name that must be new is not
+// taken over.
+func TestDatasetNewName(t *testing.T) {
+	c, ws := testCatalog(t)
+	ctx := t.Context()
+	n := catalog.NewDataset{Name: "rates", Description: "per tariff", New: true, Content: []byte("1,2\n3,4\n"), Format: format.CSV, NoHeader: true}
+	v, err := c.SaveDataset(ctx, ws, n, ada)
+	ok(t, err)
+	saved, err := c.Saved(ctx, ws, v.Kind, "rates", 0)
+	ok(t, err)
+	if !saved.NoHeader || saved.Description != "per tariff" || saved.Number != 1 || saved.Rows != 2 {
+		t.Errorf("saved %+v", saved)
+	}
+	_, err = c.SaveDataset(ctx, ws, n, ada)
+	want(t, err, fault.Conflict, catalog.CodeNameTaken, `"rates" already`)
+	n.New = false
+	v, err = c.SaveDataset(ctx, ws, n, ada)
+	ok(t, err)
+	if v.Number != 1 {
+		t.Errorf("the same again is version %d", v.Number)
+	}
+	n.Description = "per tariff, corrected"
+	v, err = c.SaveDataset(ctx, ws, n, ada)
+	ok(t, err)
+	if v.Number != 2 || v.Description != n.Description {
+		t.Errorf("with another description: %+v", v)
+	}
+	n.Description = strings.Repeat("x", 4001)
+	_, err = c.SaveDataset(ctx, ws, n, ada)
+	want(t, err, fault.BadArgument, "BadParameterValue", "4001")
+}

@@ -43,5 +43,5 @@ func (c *Catalog) SaveModel(ctx context.Context, ws string, m NewModel, by auth.
 			return nil, err
 		}
 	}
-	return c.save(ctx, ws, v, by)
+	return c.save(ctx, ws, v, false, by)
 }

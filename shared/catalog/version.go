@@ -31,9 +31,12 @@ type Version struct {
 	Record string `json:"recordDigest,omitempty"`
 	// Format is that of the original: "csv", "XGBoost JSON", …
 	Format string `json:"format,omitempty"`
-	Bytes  int64  `json:"bytes"`             // of the original, else of the artifact
-	Rows   int64  `json:"rows,omitempty"`    // of a dataset
-	Cols   int64  `json:"columns,omitempty"` // of a dataset
+	// NoHeader says that the file of a dataset has no header row.
+	NoHeader    bool   `json:"noHeader,omitempty"`
+	Description string `json:"description,omitempty"` // of a dataset
+	Bytes       int64  `json:"bytes"`                 // of the original, else of the artifact
+	Rows        int64  `json:"rows,omitempty"`        // of a dataset
+	Cols        int64  `json:"columns,omitempty"`     // of a dataset
 	// Unverified says that an imported model was not checked against scores of
 	// its own program.
 	Unverified bool      `json:"unverified,omitempty"`
@@ -49,6 +52,9 @@ var kinds = map[service.PortKind]struct{ partition, what, code string }{
 	service.Transformation: {"transforms", "transformation", "TransformationNotFound"},
 }
 
+// CodeNameTaken says that a name that must be new is not.
+const CodeNameTaken = "NameTaken"
+
 func versionsPartition(ws string, kind service.PortKind) string {
 	return ws + "." + kinds[kind].partition
 }
@@ -59,7 +65,7 @@ func versionRow(h string, number int) string { return fmt.Sprintf("v.%s.%08d", h
 func (v *Version) props() storage.Props {
 	p := storage.Props{
 		"name": v.Name, "number": int64(v.Number), "digest": v.Digest, "original": v.Original, "record": v.Record,
-		"format": v.Format, "bytes": v.Bytes, "rows": v.Rows, "cols": v.Cols, "unverified": v.Unverified, "created": v.Created,
+		"format": v.Format, "noHeader": v.NoHeader, "description": v.Description, "bytes": v.Bytes, "rows": v.Rows, "cols": v.Cols, "unverified": v.Unverified, "created": v.Created,
 	}
 	v.By.set(p, "by")
 	return p
@@ -69,20 +75,20 @@ func readVersion(kind service.PortKind, e storage.Entity) *Version {
 	p := e.Props
 	return &Version{
 		Kind: kind, Name: p.Str("name"), Number: int(p.Int("number")), Digest: p.Str("digest"), Original: p.Str("original"), Record: p.Str("record"),
-		Format: p.Str("format"), Bytes: p.Int("bytes"), Rows: p.Int("rows"), Cols: p.Int("cols"), Unverified: p.Bool("unverified"),
+		Format: p.Str("format"), NoHeader: p.Bool("noHeader"), Description: p.Str("description"), Bytes: p.Int("bytes"), Rows: p.Int("rows"), Cols: p.Int("cols"), Unverified: p.Bool("unverified"),
 		Created: p.Time("created"), By: readWho(p, "by"),
 	}
 }
 
 // same reports whether saving v after old would change nothing.
 func (v *Version) same(old *Version) bool {
-	return v.Digest == old.Digest && v.Original == old.Original && v.Record == old.Record && v.Unverified == old.Unverified
+	return v.Digest == old.Digest && v.Original == old.Original && v.Record == old.Record && v.Unverified == old.Unverified && v.Description == old.Description
 }
 
 // save adds a version of v's name: number, time and author are set here. Saving
 // again what is the newest version gives that version. The artifacts v names
-// must be stored before.
-func (c *Catalog) save(ctx context.Context, ws string, v Version, by auth.Identity) (*Version, error) {
+// must be stored before. fresh refuses a name that is taken.
+func (c *Catalog) save(ctx context.Context, ws string, v Version, fresh bool, by auth.Identity) (*Version, error) {
 	k := kinds[v.Kind]
 	if err := CheckName(k.what, v.Name); err != nil {
 		return nil, err
@@ -93,6 +99,8 @@ func (c *Catalog) save(ctx context.Context, ws string, v Version, by auth.Identi
 		latest := 0
 		e, err := c.tables.Get(ctx, table, partition, nameRow(h))
 		switch {
+		case err == nil && fresh:
+			return fault.New(fault.Conflict, CodeNameTaken, "a %s is called %q already: choose another name, or save a new version of it", k.what, v.Name).At("name")
 		case err == nil:
 			old := readVersion(v.Kind, e)
 			if v.same(old) {
@@ -214,4 +222,10 @@ func (c *Catalog) Artifact(ctx context.Context, ws, digest string) ([]byte, erro
 		return nil, fault.New(fault.Internal, "", "artifact %s is gone, though the catalog names it", digest).Because(err)
 	}
 	return body, err
+}
+
+// Link returns a signed address from which one of a version's artifacts can be
+// read until the time given.
+func (c *Catalog) Link(ctx context.Context, ws, digest string, until time.Time) (storage.SignedURL, error) {
+	return c.artifacts.Link(ctx, ws, digest, until)
 }
