@@ -149,7 +149,7 @@ func compile(f *file) (*Ensemble, error) {
 	if hasWide && e.input == Float32 {
 		e.tabulate()
 	}
-	if w, ok := e.walk.(*forest[float32]); ok && hasWide {
+	if w, ok := e.walk.(*forest[float32]); ok && hasWide && e.input == Float32 {
 		if e.wide = widen(w, e.slots); e.wide != nil {
 			e.stats.Bytes += e.wide.bytes(w)
 		}

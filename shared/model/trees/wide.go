@@ -3,7 +3,7 @@ package trees
 import "math"
 
 // The wide path scores a block of rows with 64-byte vectors, one byte a row,
-// and few rows one by one, a vector for all tests of a tree. It takes forests that are summed in float32 and laid out perfect throughout,
+// and few rows one by one, a vector for all tests of a tree. It takes forests that read and sum float32 and are laid out perfect throughout,
 // up to perfectDepth deep, on processors that have the instructions; its sums are
 // the scalar path's to the bit, for each row's leaves are added in the same
 // order.

@@ -119,6 +119,7 @@ func TestBatch(t *testing.T) {
 		{"depth 9", randomForest(rng, 9, 1, 20, 9, 0.1, Less), false},
 		{"depth 14", randomForest(rng, 9, 2, 6, 14, 0.2, Less), false},
 		{"float64", double(randomForest(rng, 9, 1, 40, 6, 0.1, LessEqual)), false},
+		{"float64 in, float32 sums", exact(randomForest(rng, 9, 1, 40, 6, 0.1, LessEqual)), false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -176,6 +177,8 @@ func mixed(rng *rand.Rand) *Forest {
 }
 
 func average(f *Forest) *Forest { f.Average = true; return f }
+
+func exact(f *Forest) *Forest { f.Input = Float64; return f }
 
 func double(f *Forest) *Forest { f.Input, f.Sum = Float64, Float64; return f }
 
