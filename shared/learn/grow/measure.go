@@ -58,7 +58,6 @@ type classMeasure struct {
 	sumL, sumR  float64 // of the weights
 	logL, logR  float64 // of x·ln(x) of the weights
 	node        float64 // impurity before the split
-	target      int32   // class whose share orders the bins of a category
 
 	beyondL, beyondR []float64 // of Beside
 }
@@ -112,23 +111,7 @@ func (c *classMeasure) gain() float64 {
 	return c.node - (c.logs.Of(c.sumL) - c.logL) - (c.logs.Of(c.sumR) - c.logR)
 }
 
-// order takes class 1 of two, and of more the class of some row: over many
-// nodes each class has its turn.
-func (c *classMeasure) order(draws []Draw, random *rand.Rand) {
-	if c.target = 1; len(c.all) > 2 {
-		c.target = draws[random.IntN(len(draws))].Class
-	}
-}
-
-func (c *classMeasure) key(events []event, weight float64) float64 {
-	share := 0.0
-	for _, e := range events {
-		if e.class == c.target {
-			share += e.weight
-		}
-	}
-	return share / weight
-}
+func (c *classMeasure) key(_ []event, _ float64, random *rand.Rand) float64 { return random.Float64() }
 
 // ByValue makes a search for the split that leaves the least variance of the
 // values, with at least min draws on either side.
@@ -166,9 +149,7 @@ func (v *valueMeasure) gain() float64 {
 	return v.leftValue*v.leftValue/v.leftWeight + s*s/w - v.value*v.value/v.weight
 }
 
-func (v *valueMeasure) order([]Draw, *rand.Rand) {}
-
-func (v *valueMeasure) key(events []event, weight float64) float64 {
+func (v *valueMeasure) key(events []event, weight float64, _ *rand.Rand) float64 {
 	sum := 0.0
 	for _, e := range events {
 		sum += e.value

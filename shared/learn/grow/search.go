@@ -5,10 +5,12 @@
 // A Search is of the splits that random candidates allow, by classes
 // (information gain) or by the values of a label (variance): Begin with the
 // rows of a node, Try features one by one, and ask for the Best. Missing cells
-// go the way that parts best, with every candidate; the levels of a category
-// are brought in the order of their labels first, so that a set of levels is a
-// cut like any other (Breiman et al., Classification and Regression Trees,
-// 1984, §4.2.2).
+// go the way that parts best, with every candidate. The levels of a category
+// are brought in an order first, so that a set of levels is a cut like any
+// other: by the mean of their labels, where one of these cuts is the best there
+// is (Breiman et al., Classification and Regression Trees, 1984, §4.2.2); by
+// chance where there are classes, for of fifty levels that are in the order of
+// their classes some cut always fits, and says nothing about other rows.
 package grow
 
 import (
@@ -126,9 +128,8 @@ type measure interface {
 	move(events []event)
 	// gain of the parting as it stands.
 	gain() float64
-	// order chooses, once a feature, what bins of a category are ordered by.
-	order(draws []Draw, random *rand.Rand)
-	key(events []event, weight float64) float64
+	// key is what the bins of a category are ordered by.
+	key(events []event, weight float64, random *rand.Rand) float64
 }
 
 // Begin takes the rows to part.
@@ -285,13 +286,12 @@ func (s *Search) keep(f int, c cut) {
 	b.set(binned.Missing, right)
 }
 
-// arrange orders the bins of a category by their labels.
+// arrange orders the bins of a category.
 func (s *Search) arrange(random *rand.Rand) {
-	s.measure.order(s.draws, random)
 	for i := range s.groups {
 		g := &s.groups[i]
 		g.end = s.endOf(i)
-		g.key = s.measure.key(s.events[g.first:g.end], g.weight)
+		g.key = s.measure.key(s.events[g.first:g.end], g.weight, random)
 	}
 	slices.SortStableFunc(s.groups, func(a, b group) int { return cmp.Compare(a.key, b.key) })
 	// A group's events end where the next one's begin, so they move with it.
