@@ -17,6 +17,16 @@ type done struct {
 	totals
 	CRC []uint64  `json:"crc,omitempty"` // CRC-64 (ECMA) of each staged file's part; of a chunk only
 	At  time.Time `json:"at"`
+	// From, of a group, is when the first of its chunks was done.
+	From time.Time `json:"from,omitzero"`
+}
+
+// begun is when the first chunk of a row was done.
+func (d *done) begun() time.Time {
+	if d.From.IsZero() {
+		return d.At
+	}
+	return d.From
 }
 
 func (d *done) props() (storage.Props, error) {
@@ -85,6 +95,9 @@ func sum(rows map[int]done, size int) (d done, full bool) {
 		d.add(r.totals)
 		if r.At.After(d.At) {
 			d.At = r.At
+		}
+		if from := r.begun(); d.From.IsZero() || from.Before(d.From) {
+			d.From = from
 		}
 	}
 	return d, len(rows) == size
@@ -161,9 +174,9 @@ func (b *Batch) chunksDone(ctx context.Context, j *job) ([]done, error) {
 }
 
 // walk visits the open groups of a running job in order, with their rows, and
-// gives what the closed ones sum to. It stops behind the last chunk that can
+// gives the rows of the closed ones. It stops behind the last chunk that can
 // have been sent.
-func (b *Batch) walk(ctx context.Context, j *job, visit func(first, size int, rows map[int]done) error) (closed totals, err error) {
+func (b *Batch) walk(ctx context.Context, j *job, visit func(first, size int, rows map[int]done) error) (closed []done, err error) {
 	groups := (j.Chunks + fanout - 1) / fanout
 	full := make(map[int]bool)
 	if j.Chunks > fanout {
@@ -174,7 +187,7 @@ func (b *Batch) walk(ctx context.Context, j *job, visit func(first, size int, ro
 			}
 			for g, d := range rows {
 				full[g] = true
-				closed.add(d.totals)
+				closed = append(closed, d)
 			}
 			if len(rows) == 0 && first > 0 {
 				break // nothing is done so far ahead

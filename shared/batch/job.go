@@ -82,6 +82,11 @@ type job struct {
 	Chunks   int    `json:"chunks,omitempty"`
 	Segments []int  `json:"segments,omitempty"` // first chunk of each segment
 	Window   int    `json:"window,omitempty"`
+	// Ran is when it became Running, Rows and Bytes what its input has; the
+	// rows of a whole job are not counted beforehand.
+	Ran   time.Time `json:"ran,omitzero"`
+	Rows  int64     `json:"rows,omitempty"`
+	Bytes int64     `json:"bytes,omitempty"`
 	// Ignored counts columns of the inputs that the service does not know.
 	Ignored int `json:"ignored,omitempty"`
 

@@ -81,6 +81,7 @@ func (b *Batch) plan(ctx context.Context, id string) error {
 		j.Whole, j.Ignored = segs[0].Whole, segs[0].Ignored
 		j.Chunks = last.First + len(last.Chunks)
 		j.Window = window
+		j.Ran, j.Rows, j.Bytes = now(), last.End.Records, segs[0].bytes()
 		j.Segments = nil
 		for _, s := range segs {
 			j.Segments = append(j.Segments, s.First)
@@ -94,6 +95,14 @@ func (b *Batch) plan(ctx context.Context, id string) error {
 		return b.tidy(ctx, j)
 	}
 	return b.launch(ctx, j)
+}
+
+// bytes is the size of the inputs, of segment 0.
+func (s *segment) bytes() (n int64) {
+	for _, p := range s.Pins {
+		n += p.Size
+	}
+	return n
 }
 
 // nextSegment scans on from the last segment. slice is the time it has: it

@@ -2,6 +2,8 @@ package batch
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -35,6 +37,7 @@ type Progress struct {
 	MissingCells   int64 `json:"MissingCells"`
 	UnknownLevels  int64 `json:"UnknownLevels"`
 	IgnoredColumns int   `json:"IgnoredColumns,omitempty"`
+	Pace
 }
 
 // Reference is a blob reference in a status: the address is the three parts
@@ -130,16 +133,19 @@ func (b *Batch) link(ctx context.Context, f file) (blob.Reference, error) {
 
 // progress sums what is done. Totals are final from Committing on.
 func (b *Batch) progress(ctx context.Context, j *job) (*Progress, error) {
-	t := j.Totals
-	if t == nil {
+	sum, at := &sums{}, now()
+	if j.Totals != nil {
+		sum.totals, at = *j.Totals, j.Moved
+	} else {
 		var err error
-		if t, err = b.sumDone(ctx, j); err != nil {
+		if sum, err = b.sumDone(ctx, j); err != nil {
 			return nil, err
 		}
 	}
 	p := &Progress{
-		Chunks: j.Chunks, ChunksDone: t.Chunks, BytesDone: t.BytesIn, RowsRead: t.RowsIn, RowsWritten: t.RowsOut,
-		BadRows: t.Bad, MissingCells: t.Missing, UnknownLevels: t.Unknown, IgnoredColumns: j.Ignored,
+		Chunks: j.Chunks, ChunksDone: sum.Chunks, BytesDone: sum.BytesIn, RowsRead: sum.RowsIn, RowsWritten: sum.RowsOut,
+		BadRows: sum.Bad, MissingCells: sum.Missing, UnknownLevels: sum.Unknown, IgnoredColumns: j.Ignored,
+		Pace: paceOf(j, sum, at),
 	}
 	if j.Whole {
 		p.Chunks = 1
@@ -147,22 +153,32 @@ func (b *Batch) progress(ctx context.Context, j *job) (*Progress, error) {
 	return p, nil
 }
 
-func (b *Batch) sumDone(ctx context.Context, j *job) (*totals, error) {
-	if t := b.status.get(j.ID); t != nil {
-		return t, nil
+// sums are what the done rows of a job come to.
+type sums struct {
+	totals
+	recent float64 // rows of the last paceSpan
+}
+
+func (b *Batch) sumDone(ctx context.Context, j *job) (*sums, error) {
+	if s := b.status.get(j.ID); s != nil {
+		return s, nil
 	}
-	var open totals
+	var all []done
 	closed, err := b.walk(ctx, j, func(_, _ int, rows map[int]done) error {
-		d, _ := sum(rows, 0)
-		open.add(d.totals)
+		all = slices.AppendSeq(all, maps.Values(rows))
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	open.add(closed)
-	b.status.put(j.ID, &open)
-	return &open, nil
+	s := &sums{}
+	at := now()
+	for _, d := range append(all, closed...) {
+		s.add(d.totals)
+		s.recent += d.since(at.Add(-paceSpan))
+	}
+	b.status.put(j.ID, s)
+	return s, nil
 }
 
 // statusCache keeps the sums of running jobs for a second: clients poll, and
@@ -173,7 +189,7 @@ type statusCache struct {
 }
 
 type cachedSum struct {
-	t  *totals
+	s  *sums
 	at time.Time
 }
 
@@ -182,20 +198,20 @@ const (
 	cachedSumsMax = 1000
 )
 
-func (c *statusCache) get(id string) *totals {
+func (c *statusCache) get(id string) *sums {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if s, ok := c.sums[id]; ok && time.Since(s.at) < statusTTL {
-		return s.t
+		return s.s
 	}
 	return nil
 }
 
-func (c *statusCache) put(id string, t *totals) {
+func (c *statusCache) put(id string, s *sums) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.sums == nil || len(c.sums) >= cachedSumsMax {
 		c.sums = make(map[string]cachedSum)
 	}
-	c.sums[id] = cachedSum{t, time.Now()}
+	c.sums[id] = cachedSum{s, time.Now()}
 }
