@@ -87,7 +87,7 @@ func (a *app) wire(p *parts) {
 		Outside: world.For,
 		Log:     log,
 	}).Register(a.router)
-	bes.New(a.registry, jobs).Register(a.router)
+	bes.New(a.registry, jobs, p.verifier, cat).Register(a.router)
 	manage.New(a.registry, cat, publisher, p.verifier, st).Register(a.router)
 	help.New(a.registry).Register(a.router)
 	webservices.New(a.registry, cat, p.verifier, files).Register(a.router)

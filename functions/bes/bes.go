@@ -20,6 +20,16 @@ type endpoints interface {
 	Resolve(ctx context.Context, ws, endpoint string) (*registry.Target, error)
 }
 
+// verifier turns a bearer token into an identity; *auth.Verifier is one.
+type verifier interface {
+	Verify(ctx context.Context, bearer string) (auth.Identity, error)
+}
+
+// roles knows who may what in a workspace; *catalog.Catalog is one.
+type roles interface {
+	Require(ctx context.Context, ws string, id auth.Identity, least auth.Role) error
+}
+
 // maxBody bounds a submit body: references and parameters, or records.
 const maxBody = 16 << 20
 
@@ -27,10 +37,14 @@ const maxBody = 16 << 20
 type Function struct {
 	endpoints endpoints
 	jobs      *batch.Batch
+	verifier  verifier
+	roles     roles
 }
 
 // New returns the function.
-func New(e endpoints, jobs *batch.Batch) *Function { return &Function{e, jobs} }
+func New(e endpoints, jobs *batch.Batch, v verifier, r roles) *Function {
+	return &Function{e, jobs, v, r}
+}
 
 // Register adds the routes. Callers of all of them: applications, Data
 // Factory. "subscriptions" is the scope of services published from 2016 on.
@@ -41,14 +55,42 @@ func (f *Function) Register(rt *web.Router) {
 		rt.Handle("POST "+jobs+"/{job}/start", f.call(f.start))
 		rt.Handle("GET "+jobs+"/{job}", f.call(f.status))
 		rt.Handle("DELETE "+jobs+"/{job}", f.call(f.cancel))
-		rt.Handle("GET "+jobs, f.call(f.list))
+		rt.Handle("GET "+jobs, f.look(f.list))
 		// A client that lost the id of its job.
 		rt.Handle("DELETE "+jobs, f.call(missing))
 	}
 }
 
+type handler func(w http.ResponseWriter, r *http.Request, t *registry.Target) error
+
 // call is a handler behind the endpoint's key.
-func (f *Function) call(h func(w http.ResponseWriter, r *http.Request, t *registry.Target) error) web.HandlerFunc {
+func (f *Function) call(h handler) web.HandlerFunc { return f.guarded(h, authorized) }
+
+// look is a handler behind the endpoint's key or the token of a member of the
+// workspace.
+func (f *Function) look(h handler) web.HandlerFunc {
+	return f.guarded(h, func(r *http.Request, t *registry.Target) error {
+		bearer := auth.BearerToken(r)
+		if strings.Count(bearer, ".") != 2 { // no JSON Web Token
+			return authorized(r, t)
+		}
+		id, err := f.verifier.Verify(r.Context(), bearer)
+		if err != nil {
+			return err
+		}
+		web.Call(r).By = id.Key()
+		return f.roles.Require(r.Context(), t.Endpoint.Workspace, id, auth.Reader)
+	})
+}
+
+func authorized(r *http.Request, t *registry.Target) error {
+	if t.Authorized(auth.BearerToken(r)) {
+		return nil
+	}
+	return fault.New(fault.Unauthorized, "ScoreRequestUnauthorized", "Invalid credentials provided.")
+}
+
+func (f *Function) guarded(h handler, allow func(*http.Request, *registry.Target) error) web.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		info := web.Call(r)
 		info.Workspace, info.Endpoint, info.Job = r.PathValue("ws"), r.PathValue("endpoint"), r.PathValue("job")
@@ -57,8 +99,8 @@ func (f *Function) call(h func(w http.ResponseWriter, r *http.Request, t *regist
 			return err
 		}
 		info.Service = t.Service.ID
-		if !t.Authorized(auth.BearerToken(r)) {
-			return fault.New(fault.Unauthorized, "ScoreRequestUnauthorized", "Invalid credentials provided.")
+		if err := allow(r, t); err != nil {
+			return err
 		}
 		if v := r.URL.Query().Get("api-version"); v != "" && v != "2.0" {
 			return fault.New(fault.BadArgument, "BadVersionCall", "The api-version %q is not one of this service: use 2.0.", v).At("api-version")
@@ -123,8 +165,8 @@ func (f *Function) cancel(w http.ResponseWriter, r *http.Request, t *registry.Ta
 }
 
 // list answers a page of the endpoint's jobs to a client that says how long it
-// is to be (?limit, and after for the next). One that does not say has lost the
-// id of its job, and polls.
+// is to be: ?limit, and after for the next; state for those in one. One that
+// does not say has lost the id of its job, and polls.
 func (f *Function) list(w http.ResponseWriter, r *http.Request, t *registry.Target) error {
 	q := r.URL.Query()
 	if !q.Has("limit") {
@@ -134,7 +176,7 @@ func (f *Function) list(w http.ResponseWriter, r *http.Request, t *registry.Targ
 	if err != nil || limit < 1 || limit > batch.MaxListed {
 		return fault.New(fault.BadArgument, "InvalidQueryParameter", "limit=%.40s: a number from 1 to %d is needed", q.Get("limit"), batch.MaxListed).At("limit")
 	}
-	page, err := f.jobs.List(r.Context(), t.Endpoint.Workspace, t.Endpoint.ID, q.Get("after"), limit)
+	page, err := f.jobs.List(r.Context(), t.Endpoint.Workspace, t.Endpoint.ID, q.Get("after"), limit, batch.State(q.Get("state")))
 	if err != nil {
 		return err
 	}

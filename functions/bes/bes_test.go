@@ -19,6 +19,7 @@ import (
 	"github.com/portico-ml/portico/shared/auth"
 	"github.com/portico-ml/portico/shared/batch"
 	"github.com/portico-ml/portico/shared/connect/blob"
+	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/frame"
 	"github.com/portico-ml/portico/shared/host/event"
 	"github.com/portico-ml/portico/shared/host/web"
@@ -70,7 +71,7 @@ func newApp(t *testing.T) *app {
 			return st.Blobs, ws + "/uploads" + strings.TrimPrefix(u.Path, "/files"), u.Host == "portico.test", nil
 		}}),
 	})
-	New(reg, a.jobs).Register(a.router)
+	New(reg, a.jobs, people{}, people{}).Register(a.router)
 
 	author := registry.Actor{ID: "idp|ann", Name: "Ann", Role: auth.Owner}
 	if a.pub, err = reg.Publish(t.Context(), ws, author, registry.Publication{
@@ -84,6 +85,24 @@ func newApp(t *testing.T) *app {
 	}
 	a.key = keys.Primary
 	return a
+}
+
+// people are those who have tokens: the reader of the workspace, and a stranger.
+type people struct{}
+
+func (people) Verify(_ context.Context, bearer string) (auth.Identity, error) {
+	switch bearer {
+	case "a.reader.x", "a.stranger.x":
+		return auth.Identity{Issuer: "idp", Subject: bearer}, nil
+	}
+	return auth.Identity{}, fault.New(fault.Unauthorized, "AdminRequestUnauthorized", "the token is not valid")
+}
+
+func (people) Require(_ context.Context, in string, id auth.Identity, least auth.Role) error {
+	if in == ws && id.Subject == "a.reader.x" && least <= auth.Reader {
+		return nil
+	}
+	return fault.New(fault.NotFound, "WorkspaceNotFound", "the workspace does not exist")
 }
 
 func manifest(t *testing.T) []byte {

@@ -25,6 +25,8 @@ const (
 	Cancelled  State = "Cancelled"
 )
 
+var states = []State{NotStarted, Waiting, Planning, Running, Committing, Finished, Failed, Cancelled}
+
 // Ended reports whether s is final.
 func (s State) Ended() bool { return s == Finished || s == Failed || s == Cancelled }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/portico-ml/portico/shared/fault"
@@ -12,6 +13,10 @@ import (
 
 // MaxListed is how many jobs a page of a list has at most.
 const MaxListed = 200
+
+// maxPassed bounds the jobs that are looked at for a page of those in one
+// state: where they are rare, pages are short, and there is a Next.
+const maxPassed = 1000
 
 // Listed is a job as the list of its endpoint has it.
 type Listed struct {
@@ -32,13 +37,19 @@ type Page struct {
 }
 
 // List returns up to limit jobs of an endpoint, the newest first; after is the
-// Next of the page before, "" for the first.
-func (b *Batch) List(ctx context.Context, ws, endpoint, after string, limit int) (*Page, error) {
+// Next of the page before, "" for the first. state, where set, is the one that
+// clients see the jobs in. Jobs of releases before there was a list are not in
+// it.
+func (b *Batch) List(ctx context.Context, ws, endpoint, after string, limit int, state State) (*Page, error) {
+	if state != "" && (state != state.Classic() || !slices.Contains(states, state)) {
+		return nil, fault.New(fault.BadArgument, "InvalidQueryParameter", "state=%.40s: one of NotStarted, Running, Finished, Failed, Cancelled is needed", state).At("state")
+	}
 	if err := storage.CheckRow(table, after); after != "" && err != nil {
 		return nil, fault.New(fault.BadArgument, "InvalidQueryParameter", "after=%.80s: it is not the Next of a page", after).At("after")
 	}
 	p := &Page{Jobs: []Listed{}}
 	r := storage.Range{From: after}
+	passed := 0
 	for e, err := range b.store.Tables.Query(ctx, table, listPartition(ws, endpoint), r) {
 		if err != nil {
 			return nil, err
@@ -46,9 +57,10 @@ func (b *Batch) List(ctx context.Context, ws, endpoint, after string, limit int)
 		if e.Row == after {
 			continue
 		}
-		if len(p.Jobs) == min(limit, MaxListed) {
+		if len(p.Jobs) == min(limit, MaxListed) || passed == maxPassed {
 			return p, nil
 		}
+		passed++
 		p.Next = e.Row
 		j, err := b.load(ctx, e.Props.Str("job"))
 		if gone, err := absent(err); gone {
@@ -58,6 +70,9 @@ func (b *Batch) List(ctx context.Context, ws, endpoint, after string, limit int)
 		}
 		if listRow(j) != e.Row {
 			continue // another try of the same submission was faster
+		}
+		if state != "" && j.State.Classic() != state {
+			continue
 		}
 		l := Listed{ID: j.ID, StatusCode: j.State.Classic(), CreatedAt: j.Created, StartTime: j.Started, EndTime: j.Ended, Deployment: j.Digest}
 		if j.Failure != nil {

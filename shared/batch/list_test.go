@@ -1,6 +1,7 @@
 package batch
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -35,7 +36,7 @@ func TestList(t *testing.T) {
 		var got []string
 		after := ""
 		for {
-			p, err := r.b.List(t.Context(), ws, endpoint, after, limit)
+			p, err := r.b.List(t.Context(), ws, endpoint, after, limit, "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -60,10 +61,45 @@ func TestList(t *testing.T) {
 			t.Errorf("by %d: %v, not %v", limit, got, ids)
 		}
 	}
-	if p, err := r.b.List(t.Context(), ws, "55555555555555555555555555555555", "", 10); err != nil || len(p.Jobs) != 0 || p.Next != "" {
+	if p, err := r.b.List(t.Context(), ws, "55555555555555555555555555555555", "", 10, ""); err != nil || len(p.Jobs) != 0 || p.Next != "" {
 		t.Errorf("of another endpoint: %+v, %v", p, err)
 	}
-	if _, err := r.b.List(t.Context(), ws, endpoint, "a/b", 10); !fault.Is(err, fault.BadArgument) {
+	if _, err := r.b.List(t.Context(), ws, endpoint, "a/b", 10, ""); !fault.Is(err, fault.BadArgument) {
 		t.Errorf("a cursor that is none: %v", err)
+	}
+	if p, err := r.b.List(t.Context(), ws, endpoint, "", 10, Cancelled); err != nil || len(p.Jobs) != 1 || p.Jobs[0].ID != ids[1] || p.Next != "" {
+		t.Errorf("the cancelled: %+v, %v", p, err)
+	}
+	if p, err := r.b.List(t.Context(), ws, endpoint, "", 2, NotStarted); err != nil || len(p.Jobs) != 2 || p.Jobs[1].ID != ids[2] {
+		t.Errorf("two that were not started: %+v, %v", p, err)
+	}
+	for _, s := range []State{Waiting, "finished"} { // what clients do not see, or nobody knows
+		if _, err := r.b.List(t.Context(), ws, endpoint, "", 10, s); !fault.Is(err, fault.BadArgument) {
+			t.Errorf("state %s: %v", s, err)
+		}
+	}
+}
+
+// However few jobs of a state there are, a page looks at so many and no more.
+func TestList_rare(t *testing.T) {
+	r := newRig(t)
+	for i := range maxPassed + 1 {
+		j := &job{ID: fmt.Sprintf("%032x", i), Workspace: ws, Endpoint: endpoint, State: NotStarted, Created: now()}
+		if i == 0 { // the oldest
+			j.State = Failed
+		}
+		if err := r.b.enlist(t.Context(), j); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.b.insert(t.Context(), j); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p, err := r.b.List(t.Context(), ws, endpoint, "", 10, Failed)
+	if err != nil || len(p.Jobs) != 0 || p.Next == "" {
+		t.Fatalf("first page %+v, %v: want an empty one with a Next", p, err)
+	}
+	if p, err = r.b.List(t.Context(), ws, endpoint, p.Next, 10, Failed); err != nil || len(p.Jobs) != 1 || p.Next != "" {
+		t.Errorf("second page %+v, %v", p, err)
 	}
 }
