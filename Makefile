@@ -10,7 +10,7 @@ AZURITE ?=
 FUZZTIME ?= 10m
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt vuln stage bench bench-engine bench-experiment bench-learn quality fuzz token azurite databases size clean
+.PHONY: help run test check fmt vuln stage bench bench-batch bench-engine bench-experiment bench-learn quality fuzz token azurite databases size clean
 
 help: ## list what there is to do
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ stage: ## build dist/, the script root of the Functions host
 
 bench: stage ## start-up, and RRS beside a bare handler in the same run
 	$(GO) run ./infra/bench $(ARGS)
+
+bench-batch: stage ## a batch job of five million rows; PYTHON=python with pandas and xgboost for the same there
+	$(GO) run ./infra/bench/batch $(if $(PYTHON),-rival $(PYTHON)) $(ARGS)
 
 bench-engine: ## scoring beside XGBoost, LightGBM, ONNX Runtime and scikit-learn in the same run; needs gcc, Python and pip
 	$(GO) run ./infra/bench/engine $(ARGS)
