@@ -214,6 +214,7 @@ func rival(ctx context.Context, dir, table, python string, threads int) (*outcom
 	}
 	cmd := exec.CommandContext(ctx, python, script, table, strconv.Itoa(threads))
 	cmd.Stderr = os.Stderr
+	cmd.Env = append(os.Environ(), "OMP_WAIT_POLICY=PASSIVE") // threads that spin while they wait take each other's time on a busy machine
 	text, err := cmd.Output()
 	if err != nil {
 		return nil, err
