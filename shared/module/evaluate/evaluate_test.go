@@ -3,11 +3,10 @@ package evaluate_test
 import (
 	"testing"
 
-	"github.com/portico-ml/portico/shared/module"
-	"github.com/portico-ml/portico/shared/module/evaluate"
 	"github.com/portico-ml/portico/shared/module/moduletest"
+	"github.com/portico-ml/portico/shared/module/palette"
 )
 
 func TestGolden(t *testing.T) {
-	moduletest.Run(t, module.NewPalette(evaluate.Modules()...), "testdata/golden")
+	moduletest.Run(t, palette.New(), "testdata/golden")
 }

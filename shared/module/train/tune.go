@@ -86,7 +86,7 @@ func TuneModelHyperparameters() *module.Module {
 				module.Param{
 					Name: classificationMetric, Type: module.Enumerated, Default: "Accuracy",
 					Options: []string{"Accuracy", "Precision", "Recall", "F-score", "AUC", "Average Log Loss", "Train Log Loss"},
-					Doc:     "By what candidates are ranked, for classification models. All metrics are reported.",
+					Doc:     "By what candidates are ranked, for classification models and, by a label of 0 and 1 that they do not see, for anomaly detection. All metrics are reported.",
 				},
 				module.Param{
 					Name: regressionMetric, Type: module.Enumerated, Default: "Mean absolute error",
