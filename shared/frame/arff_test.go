@@ -161,8 +161,12 @@ func TestARFFByLayout(t *testing.T) {
 
 func TestARFFWrite(t *testing.T) {
 	l, err := NewLayout(Schema{
-		{Name: "naïve name", Type: Double, Nullable: true}, {Name: "s"}, {Name: "c", Levels: []string{"a b", "?", "50%", `q'"\`}},
-		{Name: "n", Type: Int32}, {Name: "t", Type: DateTime}, {Name: "ok", Type: Boolean},
+		{Name: "naïve name", Type: Double, Nullable: true},
+		{Name: "s"},
+		{Name: "c", Levels: []string{"a b", "?", "50%", `q'"\`}},
+		{Name: "n", Type: Int32},
+		{Name: "t", Type: DateTime},
+		{Name: "ok", Type: Boolean},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -20,9 +20,14 @@ func TestJSONL(t *testing.T) {
 		t.Error(diff)
 	}
 	wantSchema := Schema{
-		{Name: "n", Type: Int32, Nullable: true}, {Name: "x", Type: Double, Nullable: true}, {Name: "s", Nullable: true},
-		{Name: "ok", Type: Boolean, Nullable: true}, {Name: "t", Type: DateTime, Nullable: true}, {Name: "mix", Nullable: true},
-		{Name: "big", Type: Int64, Nullable: true}, {Name: "late", Type: Int32, Nullable: true},
+		{Name: "n", Type: Int32, Nullable: true},
+		{Name: "x", Type: Double, Nullable: true},
+		{Name: "s", Nullable: true},
+		{Name: "ok", Type: Boolean, Nullable: true},
+		{Name: "t", Type: DateTime, Nullable: true},
+		{Name: "mix", Nullable: true},
+		{Name: "big", Type: Int64, Nullable: true},
+		{Name: "late", Type: Int32, Nullable: true},
 	}
 	if diff := cmp.Diff(wantSchema, s); diff != "" {
 		t.Error(diff)

@@ -78,8 +78,13 @@ func TestGoldens(t *testing.T) {
 func sample(t testing.TB) *frame.Frame {
 	t.Helper()
 	l, err := frame.NewLayout(frame.Schema{
-		{Name: "id", Type: frame.Int64, Role: frame.ID}, {Name: "x", Type: frame.Double, Nullable: true}, {Name: "n", Type: frame.Int32},
-		{Name: "ok", Type: frame.Boolean}, {Name: "t", Type: frame.DateTime}, {Name: "s"}, {Name: "c", Levels: []string{"b", "a", "unused"}, Role: frame.Label},
+		{Name: "id", Type: frame.Int64, Role: frame.ID},
+		{Name: "x", Type: frame.Double, Nullable: true},
+		{Name: "n", Type: frame.Int32},
+		{Name: "ok", Type: frame.Boolean},
+		{Name: "t", Type: frame.DateTime},
+		{Name: "s"},
+		{Name: "c", Levels: []string{"b", "a", "unused"}, Role: frame.Label},
 	})
 	if err != nil {
 		t.Fatal(err)

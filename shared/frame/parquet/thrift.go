@@ -160,6 +160,7 @@ func (w *thriftWriter) zigzag(v int64)   { w.uvarint(uint64(v<<1) ^ uint64(v>>63
 
 // open begins a structure, close ends it.
 func (w *thriftWriter) open() { w.last = append(w.last, 0) }
+
 func (w *thriftWriter) close() {
 	w.b = append(w.b, tStop)
 	w.last = w.last[:len(w.last)-1]

@@ -225,7 +225,9 @@ func TestStats(t *testing.T) {
 		{Test: Less, Left: 1, Right: 2},
 		{Test: Less, Left: 3, Right: 4},
 		{Test: Less, Left: 4, Right: 5},
-		{Value: []float64{0}}, {Value: []float64{1}}, {Value: []float64{2}},
+		{Value: []float64{0}},
+		{Value: []float64{1}},
+		{Value: []float64{2}},
 	}}}}
 	want := Stats{Graphs: 1, Nodes: 6, Deepest: 2, Widest: 3, Shared: 1}
 	if diff := cmp.Diff(want, open(t, j).Stats()); diff != "" {

@@ -18,7 +18,8 @@ func stump(left, right Sample) Tree {
 	return Tree{
 		Nodes: []trees.Node{
 			{Test: trees.Less, Threshold: 1, Left: 1, Right: 2},
-			{Value: 0}, {Value: 1},
+			{Value: 0},
+			{Value: 1},
 		},
 		Samples: []Sample{left, right},
 	}
