@@ -3,11 +3,14 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -46,6 +49,54 @@ func TestWalks(t *testing.T) {
 				t.Fatalf("%s, the %s time: %v\n%s", w.Name, time, err, out.String())
 			}
 		}
+	}
+}
+
+// TestRetraining puts the model that a batch job trained behind an added
+// endpoint: it answers as the new model's run does, staging and production stay
+// as they are, and the audit has both digests.
+func TestRetraining(t *testing.T) {
+	s := newSystem(t)
+	s.start()
+	var out bytes.Buffer
+	if err := samples.Retrain(t.Context(), s.base, s.token, &out); err != nil {
+		t.Fatalf("%v\n%s", err, out.String())
+	}
+	author, err := s.token("author")
+	if err != nil {
+		t.Fatal(err)
+	}
+	get := func(path string, to any) {
+		t.Helper()
+		status, body := s.call("GET", path, author, "")
+		if status != http.StatusOK {
+			t.Fatalf("%s: %d %s", path, status, body)
+		}
+		if err := json.Unmarshal([]byte(body), to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var spaces, services []struct{ ID, Name string }
+	get("/manage/workspaces", &spaces)
+	at := "/manage/workspaces/" + spaces[0].ID + "/services"
+	get(at, &services)
+	at += "/" + services[slices.IndexFunc(services, func(x struct{ ID, Name string }) bool { return x.Name == "churn" })].ID
+	var endpoints []struct{ Name, Digest string }
+	get(at+"/endpoints", &endpoints)
+	serves := map[string]string{}
+	for _, e := range endpoints {
+		serves[e.Name] = e.Digest
+	}
+	type act struct{ Type, Endpoint, From, Digest string }
+	var audit struct{ Events []act }
+	get(at+"/audit?limit=200", &audit)
+	if !slices.ContainsFunc(audit.Events, func(a act) bool {
+		return a.Endpoint == "ep2" && a.From == serves["default"] && a.Digest == serves["ep2"]
+	}) {
+		t.Errorf("no act in the audit took ep2 from what production serves, %.12s, to %.12s: %+v", serves["default"], serves["ep2"], audit.Events)
+	}
+	if serves["ep2"] == serves["default"] || serves["staging"] == serves["default"] {
+		t.Errorf("endpoints serve %v", serves)
 	}
 }
 
