@@ -188,24 +188,27 @@ func walk8(n *uint32, depth uint, x *byte) (i0, i1, i2, i3, i4, i5, i6, i7 uint)
 	return i0 - w, i1 - w, i2 - w, i3 - w, i4 - w, i5 - w, i6 - w, i7 - w
 }
 
-// linked finds the leaves of a group of linked trees, four at a time, until
-// all four have come to a leaf.
+// linked finds the leaves of a group of linked trees, all eight at a time, until
+// all have come to a leaf. Each tree is a chain of loads that wait for each
+// other: eight chains hide what four do not.
 func (w *forest[T]) linked(g *group, x *byte, v *[lanes]T) {
 	p := &w.links[0]
-	for k := 0; k < int(g.trees); k += 4 {
-		r := w.roots[int(g.node)+k:][:4]
-		a, b, c, d := r[0], r[1], r[2], r[3]
-		for {
-			na, nb, nc, nd := at(p, uint(a)), at(p, uint(b)), at(p, uint(c)), at(p, uint(d))
-			a2 := na.left + uint32(b2u(*at(x, uint(na.test>>8)) >= uint8(na.test)))
-			b2 := nb.left + uint32(b2u(*at(x, uint(nb.test>>8)) >= uint8(nb.test)))
-			c2 := nc.left + uint32(b2u(*at(x, uint(nc.test>>8)) >= uint8(nc.test)))
-			d2 := nd.left + uint32(b2u(*at(x, uint(nd.test>>8)) >= uint8(nd.test)))
-			if a == a2 && b == b2 && c == c2 && d == d2 {
-				break
-			}
-			a, b, c, d = a2, b2, c2, d2
+	r := (*[lanes]uint32)(w.roots[g.node:])
+	a, b, c, d, e, f, h, i := r[0], r[1], r[2], r[3], r[4], r[5], r[6], r[7]
+	for {
+		a1, b1, c1, d1 := step(p, a, x), step(p, b, x), step(p, c, x), step(p, d, x)
+		e1, f1, h1, i1 := step(p, e, x), step(p, f, x), step(p, h, x), step(p, i, x)
+		if (a^a1)|(b^b1)|(c^c1)|(d^d1)|(e^e1)|(f^f1)|(h^h1)|(i^i1) == 0 {
+			break
 		}
-		v[k], v[k+1], v[k+2], v[k+3] = w.values[a], w.values[b], w.values[c], w.values[d]
+		a, b, c, d, e, f, h, i = a1, b1, c1, d1, e1, f1, h1, i1
 	}
+	v[0], v[1], v[2], v[3] = w.values[a], w.values[b], w.values[c], w.values[d]
+	v[4], v[5], v[6], v[7] = w.values[e], w.values[f], w.values[h], w.values[i]
+}
+
+// step is the child of node n to which the row goes.
+func step(p *link, n uint32, x *byte) uint32 {
+	l := at(p, uint(n))
+	return l.left + uint32(b2u(*at(x, uint(l.test>>8)) >= uint8(l.test)))
 }
