@@ -2,6 +2,7 @@ package batch
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/portico-ml/portico/shared/fault"
@@ -13,7 +14,8 @@ import (
 type step struct {
 	Step string `json:"step"`
 	Job  string `json:"job,omitempty"`
-	// Workspace and Endpoint, for admit, say whose queue to look at.
+	// Workspace and Endpoint, for admit, say whose queue to look at; Job, where
+	// set, has a slot already and is to go on.
 	Workspace string `json:"ws,omitempty"`
 	Endpoint  string `json:"endpoint,omitempty"`
 }
@@ -104,7 +106,8 @@ func (b *Batch) admit(ctx context.Context, ws, endpoint string) error {
 		}
 		n++
 		if err := b.admitted(ctx, id); err != nil {
-			return err
+			// Repeated, this admit would find the job in the queue no more.
+			return errors.Join(b.send(ctx, step{Step: stepAdmit, Job: id, Workspace: ws, Endpoint: endpoint}), b.sendAdmit(ctx, ws, endpoint))
 		}
 	}
 	return nil

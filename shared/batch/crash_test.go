@@ -3,6 +3,7 @@ package batch
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"testing"
@@ -384,5 +385,43 @@ func TestCrash_cancelCommit(t *testing.T) {
 	t.Logf("%d cancelled, %d finished", cancelled, finished)
 	if cancelled == 0 || finished == 0 {
 		t.Error("the test did not meet both ends")
+	}
+}
+
+// While blobs and tables are busy they refuse every other call: the job waits
+// that out, whatever it costs, and comes to the same bytes.
+func TestJob_busyStorage(t *testing.T) {
+	for _, whole := range []bool{false, true} {
+		calm := dirtyRig(t, whole)
+		id := calm.submit(body(`{"RowErrors":"collect"}`))
+		calm.drain()
+		want := calm.outcome(id)
+		for seed := range uint64(4) {
+			r := dirtyRig(t, whole)
+			id := r.submit(body(`{"RowErrors":"collect"}`))
+			var mu sync.Mutex
+			dice, refused := rand.New(rand.NewPCG(seed, 7)), 0
+			busy := func(_ context.Context, c faulty.Call) faulty.Effect {
+				mu.Lock()
+				defer mu.Unlock()
+				if c.Port == "Queues" || refused == 150 || dice.IntN(2) > 0 {
+					return faulty.Pass
+				}
+				refused++
+				return faulty.FailBefore
+			}
+			r.store.Plan(busy)
+			r.caller.Plan(busy)
+			r.drain()
+			r.store.Plan()
+			r.caller.Plan()
+			if got := r.outcome(id); got != want {
+				t.Errorf("whole=%v, seed %d: output differs:\n%s\n%s", whole, seed, got.out, got.errs)
+			}
+			if refused < 50 {
+				t.Errorf("whole=%v, seed %d: only %d calls were refused", whole, seed, refused)
+			}
+			r.noSecret()
+		}
 	}
 }

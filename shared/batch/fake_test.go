@@ -196,6 +196,7 @@ func (u *usage) count(s Summary) {
 
 const (
 	ws       = "11111111111111111111111111111111"
+	otherWS  = "12121212121212121212121212121212"
 	endpoint = "22222222222222222222222222222222"
 	digest   = "3333333333333333333333333333333333333333333333333333333333333333"
 	secret   = "c2VjcmV0LWFjY291bnQta2V5" // planted: must be nowhere
@@ -245,7 +246,7 @@ func (r *rig) restart() {
 		Store:  &r.store.Store,
 		Sealer: xorSealer{},
 		Deployment: func(_ context.Context, w, d string) (Deployment, func(), error) {
-			if w != ws || d != digest {
+			if w != ws && w != otherWS || d != digest {
 				return nil, nil, fault.New(fault.NotFound, "", "no deployment %s", d)
 			}
 			return r.dep, func() {}, nil

@@ -2,7 +2,6 @@ package batch
 
 import (
 	"context"
-	"maps"
 
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/storage"
@@ -94,7 +93,7 @@ func (b *Batch) tidy(ctx context.Context, j *job) error {
 	// What was not finished may yet have a worker out, that stages once more:
 	// sweep tidies again when none can be left.
 	if j.State != Finished {
-		return b.mark(ctx, j, false)
+		return b.mark(ctx, j, 0)
 	}
 	return b.retire(ctx, j.ID)
 }
@@ -112,22 +111,6 @@ func (b *Batch) activate(ctx context.Context, ws, id string) error {
 		storage.Op{Kind: storage.Insert, Row: id, Props: storage.Props{"ws": ws, "since": now()}})
 	if fault.HasCode(err, storage.CodeExists) {
 		return nil
-	}
-	return err
-}
-
-// mark notes in the active index whether a job runs, for the share of its
-// workspace's window.
-func (b *Batch) mark(ctx context.Context, j *job, running bool) error {
-	e, err := b.store.Tables.Get(ctx, table, activePartition(j.ID), j.ID)
-	if gone, err := absent(err); gone || err != nil || e.Props.Bool("running") == running {
-		return err
-	}
-	props := maps.Clone(e.Props)
-	props["running"] = running
-	_, err = b.store.Tables.Apply(ctx, table, e.Partition, storage.Op{Kind: storage.Replace, Row: e.Row, IfMatch: e.ETag, Props: props})
-	if fault.Is(err, fault.NotFound) || fault.HasCode(err, storage.CodeCondition) {
-		return nil // a share is approximate
 	}
 	return err
 }

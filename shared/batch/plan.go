@@ -64,14 +64,18 @@ func (b *Batch) plan(ctx context.Context, id string) error {
 		}
 		segs = append(segs, seg)
 	}
-	if err := b.mark(ctx, j, true); err != nil {
-		return err
-	}
-	window, err := b.window(ctx, j.Workspace)
+	window, err := b.window(ctx, j)
 	if err != nil {
 		return err
 	}
+	if window == 0 { // the workspace has as many messages out as it may
+		return b.waitForShare(ctx, j)
+	}
 	last := segs[len(segs)-1]
+	chunks := last.First + len(last.Chunks)
+	if err := b.mark(ctx, j, min(window, max(chunks, 1))); err != nil {
+		return err
+	}
 	j, _, err = b.change(ctx, id, func(j *job) bool {
 		if j.State != Planning {
 			return false
@@ -79,7 +83,7 @@ func (b *Batch) plan(ctx context.Context, id string) error {
 		j.State = Running
 		j.Plan = hex.EncodeToString(sum.Sum(nil))[:16]
 		j.Whole, j.Ignored = segs[0].Whole, segs[0].Ignored
-		j.Chunks = last.First + len(last.Chunks)
+		j.Chunks = chunks
 		j.Window = window
 		j.Ran, j.Rows, j.Bytes = now(), last.End.Records, segs[0].bytes()
 		j.Segments = nil
@@ -241,23 +245,6 @@ func (b *Batch) scan(ctx, slice context.Context, j *job, in *blob.Blob, first, s
 	c.finish()
 	seg.Last = true
 	return nil
-}
-
-// window is how many messages a job of this workspace may have out: its share
-// of what all running jobs of the workspace may.
-func (b *Batch) window(ctx context.Context, ws string) (int, error) {
-	jobs := 0
-	for n := range indexes {
-		for e, err := range b.store.Tables.Query(ctx, table, activeIndex(n), storage.Range{}) {
-			if err != nil {
-				return 0, err
-			}
-			if e.Props.Str("ws") == ws && e.Props.Bool("running") {
-				jobs++
-			}
-		}
-	}
-	return min(b.lim.Window, max(8, b.lim.WorkspaceWindow/max(jobs, 1))), nil
 }
 
 // work is a message of queue beschunk.

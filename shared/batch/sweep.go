@@ -75,7 +75,7 @@ func (b *Batch) sweepJob(ctx context.Context, e storage.Entity) error {
 	if now().Sub(j.Moved) < b.lim.Stuck {
 		return nil
 	}
-	if ok, err := b.nudge(ctx, e); !ok || err != nil {
+	if ok, err := b.nudge(ctx, e, b.lim.Stuck); !ok || err != nil {
 		return err
 	}
 	b.log.WarnContext(ctx, "job nudged", "job", j.ID, "workspace", j.Workspace, "state", string(j.State))
@@ -92,10 +92,10 @@ func (b *Batch) sweepJob(ctx context.Context, e storage.Entity) error {
 	return nil
 }
 
-// nudge notes that a job is given a message again, at most once per Stuck and
-// by one sweep of several.
-func (b *Batch) nudge(ctx context.Context, e storage.Entity) (bool, error) {
-	if now().Sub(e.Props.Time("nudged")) < b.lim.Stuck {
+// nudge notes that a job is given a message again, at most once in a while and
+// by one of several who see the need.
+func (b *Batch) nudge(ctx context.Context, e storage.Entity, every time.Duration) (bool, error) {
+	if now().Sub(e.Props.Time("nudged")) < every {
 		return false, nil
 	}
 	props := maps.Clone(e.Props)

@@ -138,45 +138,6 @@ func TestAdmit(t *testing.T) {
 	}
 }
 
-// The running jobs of a workspace share its window.
-func TestWindow(t *testing.T) {
-	r := newRig(t)
-	r.limits = Limits{Window: 10, WorkspaceWindow: 30}
-	r.restart()
-	r.put("in.csv", small)
-	windows := func(ws string) int {
-		n, err := r.b.window(t.Context(), ws)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return n
-	}
-	for range 6 { // as they end, they count no more
-		r.submitOther(`{"Input":` + ref("in.csv") + `}`)
-		r.drain()
-	}
-	if n := windows(ws); n != 10 {
-		t.Errorf("window %d of a workspace without running jobs, want 10", n)
-	}
-	r.limits.ChunkBytes = 10
-	r.restart()
-	r.put("in.csv", rows(400))
-	for range 4 {
-		r.submitOther(`{"Input":` + ref("in.csv") + `}`)
-	}
-	for r.deliver(JobQueue) { // all are planned, none is scored
-	}
-	if n := windows(ws); n != 8 {
-		t.Errorf("window %d of a workspace with 4 running jobs, want the least, 8", n)
-	}
-	if n := windows("99999999999999999999999999999999"); n != 10 {
-		t.Errorf("window %d of another workspace, want 10", n)
-	}
-	if n, err := r.inner.Queues.Depth(t.Context(), ChunkQueue); err != nil || n > 4*10 {
-		t.Errorf("%d messages are out, %v", n, err)
-	}
-}
-
 // A slot whose job has ended, or never was, is found when it is missed.
 func TestAdmit_lostSlots(t *testing.T) {
 	r := newRig(t)

@@ -219,6 +219,9 @@ func passing(err error) bool {
 // one. The copy must go out even if the run's own context is done.
 func (w *Worker[M]) later(ctx context.Context, m M, t tries, cause error) error {
 	delay := backoff(t.Again)
+	if cause != nil { // who is asked for patience is not asked again sooner
+		delay = max(delay, min(fault.Of(cause).RetryAfter, backoffMax))
+	}
 	t.Again++
 	w.log.WarnContext(ctx, "message sent again", "queue", w.work.Queue, "try", t.Try, "again", t.Again, "delay", delay, "error", text(cause))
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)

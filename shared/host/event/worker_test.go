@@ -85,6 +85,7 @@ func TestEnvelope(t *testing.T) {
 // without a try lost, or recorded as failed.
 func TestHandle(t *testing.T) {
 	down := fault.New(fault.Unavailable, "", "storage is down")
+	busy := &fault.Error{Kind: fault.Unavailable, Msg: "storage is busy", RetryAfter: 90 * time.Second}
 	bad := fault.New(fault.BadUserArgument, "", "row 3 is bad")
 	tests := []struct {
 		name    string
@@ -108,6 +109,10 @@ func TestHandle(t *testing.T) {
 		{
 			name: "back-off is bounded", do: func(context.Context, job) error { return down }, in: tries{Try: 1, Again: 400}, ran: true,
 			again: `{"v":1,"m":{"job":"j1","chunk":17,"try":1,"again":401}}`, min: 5 * time.Minute,
+		},
+		{
+			name: "asked for patience", do: func(context.Context, job) error { return busy }, in: tries{Try: 1}, ran: true,
+			again: `{"v":1,"m":{"job":"j1","chunk":17,"try":1,"again":1}}`, min: 90 * time.Second,
 		},
 		{
 			name: "canceled is not the work's fault", do: func(context.Context, job) error { return context.Canceled }, in: tries{Try: 1}, ran: true,

@@ -34,7 +34,7 @@ var errBatch = errors.New("the answer to a transaction cannot be read")
 func readBatch(requestID string, body []byte, n int) ([]answer, error) {
 	if len(body) > 0 && body[0] == '{' {
 		code, index := odataError(body)
-		return nil, &opError{index, &statusError{http.StatusBadRequest, code, requestID}}
+		return nil, &opError{index, &statusError{status: http.StatusBadRequest, code: code, requestID: requestID}}
 	}
 	outer, err := openMultipart(body)
 	if err != nil {
@@ -65,7 +65,7 @@ func readBatch(requestID string, body []byte, n int) ([]answer, error) {
 		if resp.StatusCode >= 400 {
 			text, _ := io.ReadAll(resp.Body)
 			code, index := odataError(text)
-			return nil, &opError{index, &statusError{resp.StatusCode, code, requestID}}
+			return nil, &opError{index, &statusError{status: resp.StatusCode, code: code, requestID: requestID}}
 		}
 		answers = append(answers, answer{resp.Header.Get("ETag")})
 	}

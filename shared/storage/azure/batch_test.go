@@ -34,9 +34,9 @@ func TestReadBatch(t *testing.T) {
 		t.Error("three answers to four operations were taken")
 	}
 	for name, want := range map[string]opError{
-		"failure":   {2, &statusError{409, "EntityAlreadyExists", "id"}},
-		"condition": {0, &statusError{412, "UpdateConditionNotSatisfied", "id"}},
-		"json":      {1, &statusError{400, "CommandsInBatchActOnDifferentPartitions", "id"}},
+		"failure":   {2, &statusError{status: 409, code: "EntityAlreadyExists", requestID: "id"}},
+		"condition": {0, &statusError{status: 412, code: "UpdateConditionNotSatisfied", requestID: "id"}},
+		"json":      {1, &statusError{status: 400, code: "CommandsInBatchActOnDifferentPartitions", requestID: "id"}},
 	} {
 		_, err := readBatch("id", answerOf(t, name), 3)
 		e, ok := errors.AsType[*opError](err)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 
@@ -18,6 +20,9 @@ type statusError struct {
 	status    int
 	code      string
 	requestID string
+	// retryAfter is how long the service asks to be left alone; 0 where it
+	// does not say.
+	retryAfter time.Duration
 }
 
 func (e *statusError) Error() string {
@@ -35,6 +40,9 @@ func statusOf(err error) (*statusError, bool) {
 	s := &statusError{status: r.StatusCode, code: r.ErrorCode}
 	if r.RawResponse != nil {
 		s.requestID = r.RawResponse.Header.Get("x-ms-request-id")
+		if n, err := strconv.Atoi(r.RawResponse.Header.Get("Retry-After")); err == nil && n > 0 {
+			s.retryAfter = min(time.Duration(n)*time.Second, time.Hour)
+		}
 	}
 	return s, true
 }
@@ -63,6 +71,7 @@ func fail(ctx context.Context, err error, op, place string) error {
 		return fault.Wrap(err, fault.Unavailable, op+" "+place)
 	}
 	e := classify(s, place)
+	e.RetryAfter = s.retryAfter
 	if (e.Kind == fault.Conflict || e.Kind == fault.NotFound) && unsure(ctx) {
 		e = fault.New(fault.Unavailable, "", "whether %s was written is not known", place)
 	}

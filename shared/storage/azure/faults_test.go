@@ -74,6 +74,29 @@ type transport func(*http.Request) (*http.Response, error)
 
 func (t transport) Do(r *http.Request) (*http.Response, error) { return t(r) }
 
+// How long the service asks to be left alone is passed on.
+func TestErrorsSayWhenToRetry(t *testing.T) {
+	for header, want := range map[string]time.Duration{"": 0, "7": 7 * time.Second, "soon": 0, "-1": 0, "999999": time.Hour} {
+		busy := transport(func(r *http.Request) (*http.Response, error) {
+			h := http.Header{"X-Ms-Error-Code": {"ServerBusy"}}
+			if header != "" {
+				h.Set("Retry-After", header)
+			}
+			return &http.Response{StatusCode: 503, Status: "503", Header: h, Body: http.NoBody, Request: r}, nil
+		})
+		s, err := azure.Open(azure.Settings{ConnectionString: "AccountName=acc;AccountKey=c2VjcmV0"}, azure.WithTransport(busy), azure.WithoutRetries())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, method := range []string{"Put", "Query", "Send"} {
+			err := calls(s.Store, "w/key")[method](t.Context())
+			if !fault.Is(err, fault.Unavailable) || fault.Of(err).RetryAfter != want {
+				t.Errorf("%s, Retry-After %q: %v, after %v", method, header, err, fault.Of(err).RetryAfter)
+			}
+		}
+	}
+}
+
 // Whatever goes wrong, no error holds a signature or a key, and each is
 // fault.Unavailable.
 func TestErrorsHoldNoSecrets(t *testing.T) {
