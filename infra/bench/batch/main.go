@@ -40,6 +40,7 @@ func main() {
 	flag.IntVar(&b.samples, "samples", 500, "rows to compare with RRS")
 	handlers := flag.String("handlers", "1,2,4", "numbers of handler processes to measure")
 	flag.StringVar(&b.python, "rival", "", "a Python with pandas and xgboost; without one ours is measured alone")
+	flag.StringVar(&b.profile, "cpuprofile", "", "file for a profile of the stages")
 	flag.StringVar(&b.temp, "temp", "", "folder for the files, four times the size of the table (default: the system's)")
 	flag.Parse()
 	if err := b.run(ctx, *handlers); err != nil {
@@ -51,6 +52,7 @@ func main() {
 type bench struct {
 	out                  io.Writer
 	dist, python, temp   string
+	profile              string
 	rows, cores, samples int
 
 	dir   string // everything that is made

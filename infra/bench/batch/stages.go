@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+	"runtime/pprof"
 	"strings"
 	"syscall"
 	"time"
@@ -64,6 +65,17 @@ func (b *bench) stages(ctx context.Context, whole measured) error {
 	sess := d.Session()
 	if err := sess.SetParameters(nil); err != nil {
 		return err
+	}
+	if b.profile != "" {
+		to, err := os.Create(b.profile)
+		if err != nil {
+			return err
+		}
+		defer to.Close()
+		if err := pprof.StartCPUProfile(to); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
 	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

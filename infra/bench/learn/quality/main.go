@@ -79,7 +79,7 @@ type line struct {
 func (l *line) largerIsBetter() bool { return l.metric == "auc" || l.metric == "accuracy" }
 
 // pass holds the line to the bars: an AUC or accuracy not more than 0.005
-// lower, a log loss or RMSE not more than 1 % higher, or a difference within one
+// lower, any other metric not more than 1 % higher, or a difference within one
 // standard error of the folds' differences.
 func (l *line) pass() bool {
 	d := l.difference()

@@ -69,6 +69,41 @@ func TestBoostedTrees(t *testing.T) {
 	}
 }
 
+// TestKinds holds a learner of each kind of answer to the bars, on small tables.
+func TestKinds(t *testing.T) {
+	r, err := open(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ row, table, metric string }{
+		{"Two-Class Bayes Point Machine / scikit-learn's logistic regression", "breast_cancer", "auc"},
+		{"Ordinal Regression / Frank and Hall over scikit-learn", "diabetes_grade", "log loss"},
+		{"Bayesian Linear Regression / scikit-learn's ridge", "diabetes", "rmse"},
+		{"Fast Forest Quantile Regression / scikit-learn", "diabetes", "pinball"},
+		{"One-Class Support Vector Machine / scikit-learn", "penguins", "auc"},
+		{"K-Means Clustering of 3 / scikit-learn", "penguins", "inertia"},
+	} {
+		x, err := r.row(c.row)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines, err := r.compare(t.Context(), x, c.table)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := false
+		for _, l := range lines {
+			found = found || l.metric == c.metric
+			if !l.pass() {
+				t.Errorf("%s on %s: %s is %v, the reference's %v", x.Name, c.table, l.metric, mean(l.ours), mean(l.theirs))
+			}
+		}
+		if !found {
+			t.Errorf("%s on %s has no line of %s", x.Name, c.table, c.metric)
+		}
+	}
+}
+
 // TestBars has each way to pass and to fail.
 func TestBars(t *testing.T) {
 	level := func(v float64) []float64 { return slices.Repeat([]float64{v}, folds) }

@@ -13,7 +13,7 @@ import sys
 import numpy as np
 import pandas as pd
 from sklearn import metrics
-from sklearn.compose import ColumnTransformer
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler, MinMaxScaler
 
@@ -52,6 +52,14 @@ def prepared(x, how):
 def measure(y, model, x, names):
     if "rmse" in names:
         return {"rmse": float(np.sqrt(np.mean((y - model.predict(x)) ** 2)))}
+    if "pinball" in names:
+        q = np.array(model[-1].quantiles)
+        e = y[:, None] - model.predict(x)
+        return {"pinball": float(np.mean(np.maximum(q * e, (q - 1) * e)))}
+    if "inertia" in names:
+        return {"inertia": float(-model.score(x) / len(x))}
+    if hasattr(model, "score_samples"):  # y is whether the row is unusual
+        return {"auc": float(metrics.roc_auc_score(y, -model.score_samples(x)))}
     out = {}
     if "accuracy" in names:
         out["accuracy"] = float(np.mean(model.predict(x) == y))
@@ -68,18 +76,24 @@ def measure(y, model, x, names):
 def run(row, name):
     x, y = read(name)
     folds = np.array(list(map(int, FOLDS[name])))
+    usual = np.ones(len(y), bool)
+    if row["reference"].get("usual"):  # learns from the rows of one class
+        usual = (y == TABLES[name]["usual"]).to_numpy()
+        y = pd.Series(~usual).astype(int)
     if y.dtype.kind not in "if":
         y = y.cat.codes  # classes in the order of their names
     if row["reference"].get("complete"):
         keep = x.notna().all(axis=1).to_numpy()
-        x, y, folds = x[keep], y[keep], folds[keep]
+        x, y, folds, usual = x[keep], y[keep], folds[keep], usual[keep]
     x, steps = prepared(x, row["reference"]["prepare"])
     module, cls = row["reference"]["class"].rsplit(".", 1)
     cls = getattr(importlib.import_module(module), cls)
     results = {}
     for k in range(10):
         model = make_pipeline(*steps, cls(**row["reference"].get("parameters", {})))
-        train, test = folds != k, folds == k
+        if row["reference"].get("target") == "standard":  # the label in units of its deviation
+            model = TransformedTargetRegressor(model, transformer=StandardScaler())
+        train, test = (folds != k) & usual, folds == k
         model.fit(x[train], y[train])
         for metric, v in measure(y[test].to_numpy(), model, x[test], row["metrics"] if "metrics" in row else TABLES[name]["metrics"]).items():
             results.setdefault(metric, []).append(round(v, 8))
@@ -95,6 +109,7 @@ def main():
             continue
         done[name] = {t: run(row, t) for t in row["tables"]}
         print(name, {t: {m: round(float(np.mean(v)), 4) for m, v in r.items()} for t, r in done[name].items()}, flush=True)
+        done = {**(json.loads(path.read_text()) if path.exists() else {}), name: done[name]}  # others may have measured meanwhile
         # Numbers of one metric stand in one line.
         blocks = []
         for n in sorted(done):

@@ -46,14 +46,19 @@ type untrained struct {
 	Base       *untrained // of learners that wrap one
 }
 
+// table is what tables.json says of a table.
+type table struct {
+	Label   string
+	Metrics []string
+	// Usual is the class that learners of unusual rows learn from.
+	Usual string
+}
+
 // rig is the rows, the tables, and the figures so far.
 type rig struct {
-	dir    string
-	rows   []row
-	tables map[string]struct {
-		Label   string
-		Metrics []string
-	}
+	dir       string
+	rows      []row
+	tables    map[string]table
 	folds     map[string]string // by table: the fold of each row, a digit
 	reference map[string]map[string]map[string][]float64
 	ours      map[string]map[string][]float64 // by row and table
@@ -162,7 +167,11 @@ func (r *rig) measure(ctx context.Context, x *row, table string) (map[string][]f
 				train = append(train, i)
 			}
 		}
-		d, b, err := learn.Prepare(l, learn.Request{Frame: f.Take(train), Label: r.tables[table].Label})
+		request, err := r.tables[table].request(l.Kind(), f, train)
+		if err != nil {
+			return nil, err
+		}
+		d, b, err := learn.Prepare(l, request)
 		if err != nil {
 			return nil, err
 		}
@@ -178,7 +187,7 @@ func (r *rig) measure(ctx context.Context, x *row, table string) (map[string][]f
 		if err != nil {
 			return nil, err
 		}
-		metrics, err := score(m, f.Take(test), r.tables[table].Label)
+		metrics, err := score(m, f.Take(test), r.tables[table])
 		if err != nil {
 			return nil, err
 		}
@@ -188,6 +197,28 @@ func (r *rig) measure(ctx context.Context, x *row, table string) (map[string][]f
 	}
 	r.ours[string(key)] = out
 	return out, nil
+}
+
+// request is to learn from those rows: without the label where the learner
+// predicts none, and from rows of the usual class where it is to find others.
+func (t table) request(kind model.Kind, f *frame.Frame, rows []int) (learn.Request, error) {
+	if kind != model.Anomaly && kind != model.Clustering {
+		return learn.Request{Frame: f.Take(rows), Label: t.Label}, nil
+	}
+	var columns []int
+	for i, c := range f.Cols {
+		if c.Field.Name != t.Label {
+			columns = append(columns, i)
+		}
+	}
+	if kind == model.Anomaly {
+		if t.Usual == "" {
+			return learn.Request{}, errors.New("tables.json names no usual class")
+		}
+		y := f.Col(t.Label)
+		rows = slices.DeleteFunc(rows, func(row int) bool { return string(y.Print(nil, row)) != t.Usual })
+	}
+	return learn.Request{Frame: f.Take(rows), Columns: columns}, nil
 }
 
 // learner makes the learner that a module names.

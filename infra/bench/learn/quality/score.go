@@ -12,7 +12,7 @@ import (
 
 // score scores a table and measures the answers by what the label says. Rows
 // without a score, of learners that need all cells, do not count.
-func score(m *model.Model, f *frame.Frame, label string) (map[string]float64, error) {
+func score(m *model.Model, f *frame.Frame, t table) (map[string]float64, error) {
 	s, err := m.Bind(f.Schema())
 	if err != nil {
 		return nil, err
@@ -25,16 +25,17 @@ func score(m *model.Model, f *frame.Frame, label string) (map[string]float64, er
 	if err := s.Score(s.NewState(), f, out.Cols); err != nil {
 		return nil, err
 	}
+	y := f.Col(t.Label)
 	var rows []int
 	for r := range f.Rows() {
-		if !out.Cols[0].IsNull(r) && !f.Col(label).IsNull(r) {
+		if !out.Cols[0].IsNull(r) && !y.IsNull(r) {
 			rows = append(rows, r)
 		}
 	}
 	if len(rows) == 0 {
 		return nil, fmt.Errorf("no row has a score")
 	}
-	y := f.Col(label)
+	n := float64(len(rows))
 	said := func(r int) string { return string(y.Print(nil, r)) }
 	switch m.Kind() {
 	case model.TwoClass:
@@ -52,7 +53,6 @@ func score(m *model.Model, f *frame.Frame, label string) (map[string]float64, er
 				right++
 			}
 		}
-		n := float64(len(rows))
 		return map[string]float64{"auc": auc(p, positive), "log loss": loss / n, "accuracy": right / n}, nil
 	case model.Multiclass:
 		loss, right := 0.0, 0.0
@@ -66,25 +66,38 @@ func score(m *model.Model, f *frame.Frame, label string) (map[string]float64, er
 				right++
 			}
 		}
-		n := float64(len(rows))
 		return map[string]float64{"accuracy": right / n, "log loss": loss / n}, nil
-	case model.Regression, model.Distribution, model.Quantiles:
+	case model.Regression, model.Distribution:
 		sum := 0.0
 		for _, r := range rows {
-			// Of quantiles, the middle one.
-			e := out.Cols[middle(m)].Float(r) - y.Float(r)
+			e := out.Cols[0].Float(r) - y.Float(r)
 			sum += e * e
 		}
-		return map[string]float64{"rmse": math.Sqrt(sum / float64(len(rows)))}, nil
+		return map[string]float64{"rmse": math.Sqrt(sum / n)}, nil
+	case model.Quantiles:
+		sum := 0.0
+		for i, q := range m.Header().Quantiles {
+			for _, r := range rows {
+				e := y.Float(r) - out.Cols[i].Float(r)
+				sum += max(q*e, (q-1)*e)
+			}
+		}
+		return map[string]float64{"pinball": sum / n / float64(len(out.Cols))}, nil
+	case model.Anomaly:
+		p, unusual := make([]float64, len(rows)), make([]bool, len(rows))
+		for i, r := range rows {
+			p[i], unusual[i] = out.Col(model.ScoredProbabilities).Float(r), said(r) != t.Usual
+		}
+		return map[string]float64{"auc": auc(p, unusual)}, nil
+	case model.Clustering:
+		sum := 0.0
+		for _, r := range rows {
+			d := out.Col(model.ClusterDistance(int(out.Col(model.Assignments).Float(r)))).Float(r)
+			sum += d * d
+		}
+		return map[string]float64{"inertia": sum / n}, nil
 	}
-	return nil, fmt.Errorf("models of kind %q have no label", m.Kind())
-}
-
-func middle(m *model.Model) int {
-	if m.Kind() == model.Quantiles {
-		return len(m.Fields()) / 2
-	}
-	return 0
+	return nil, fmt.Errorf("models of kind %q have no metrics", m.Kind())
 }
 
 // logOf is ln p, bounded as the reference's is.
