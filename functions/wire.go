@@ -16,6 +16,7 @@ import (
 	"github.com/portico-ml/portico/functions/notify"
 	"github.com/portico-ml/portico/functions/rrs"
 	runsfunction "github.com/portico-ml/portico/functions/runs"
+	"github.com/portico-ml/portico/functions/studioapi"
 	"github.com/portico-ml/portico/functions/sweep"
 	"github.com/portico-ml/portico/functions/webservices"
 	"github.com/portico-ml/portico/functions/workbench"
@@ -34,6 +35,9 @@ import (
 	"github.com/portico-ml/portico/shared/service"
 	"github.com/portico-ml/portico/shared/storage"
 )
+
+// queues are those that the functions drain.
+var queues = []string{"besjob", "beschunk", "drop", "runs", "notify"}
 
 // wire makes every function out of its parts. Nothing here decides anything;
 // what is passed to whom is all there is to read.
@@ -91,6 +95,10 @@ func (a *app) wire(p *parts) {
 	manage.New(a.registry, cat, publisher, p.verifier, st).Register(a.router)
 	help.New(a.registry).Register(a.router)
 	webservices.New(a.registry, cat, p.verifier, files).Register(a.router)
+	studio := studioapi.New(studioapi.Config{
+		Verifier: p.verifier, Catalog: cat, Registry: a.registry, Runs: experiments, Publisher: publisher, Blobs: st.Blobs,
+	})
+	studio.Register(a.router)
 	workbench.New(p.verifier, cat, experiments, st.Blobs).Register(a.router)
 
 	if p.links != nil {
@@ -111,7 +119,8 @@ func (a *app) wire(p *parts) {
 			return "", err
 		}},
 		sweep.Duty{Name: "registry", Every: 5 * time.Minute, Step: a.registry.Sweep},
-		sweep.Poison(st, log, a.telemetry.Metrics().Poison, "besjob", "beschunk", "drop", "runs", "notify"),
+		sweep.Duty{Name: "uploads", Every: time.Hour, Step: studio.SweepUploads},
+		sweep.Poison(st, log, a.telemetry.Metrics().Poison, queues...),
 	).Handle}
 }
 

@@ -73,7 +73,7 @@ func (f *Function) createExperiment(w http.ResponseWriter, c call) error {
 		}
 		fallthrough
 	default:
-		if err := f.keepable(in.Document); err != nil {
+		if err := f.runs.Keepable(in.Document); err != nil {
 			return err
 		}
 		x, err = f.catalog.CreateExperiment(ctx, c.ws, in.Name, in.Description, in.Document, c.id)
@@ -106,7 +106,7 @@ func (f *Function) changeExperiment(w http.ResponseWriter, c call, whole bool) e
 	if whole && in.Document == nil {
 		return fault.New(fault.BadArgument, "RequestBodyInvalid", "the body has no document; PATCH changes name or description alone").At("document")
 	}
-	if err := f.keepable(in.Document); err != nil {
+	if err := f.runs.Keepable(in.Document); err != nil {
 		return err
 	}
 	x, err := f.catalog.ChangeExperiment(c.Context(), c.ws, c.PathValue("id"), revision(c), catalog.ExperimentChange{Name: in.Name, Description: in.Description, Doc: in.Document}, c.id)
@@ -114,19 +114,6 @@ func (f *Function) changeExperiment(w http.ResponseWriter, c call, whole bool) e
 		return err
 	}
 	return experiment(w, http.StatusOK, x)
-}
-
-// keepable refuses a document that holds a credential. One that does not parse
-// is the catalog's to refuse.
-func (f *Function) keepable(doc json.RawMessage) error {
-	if doc == nil {
-		return nil
-	}
-	d, err := graph.Parse(doc)
-	if err != nil {
-		return nil
-	}
-	return graph.CheckCredentials(d, f.runs.Palette())
 }
 
 func (f *Function) deleteExperiment(w http.ResponseWriter, c call) error {

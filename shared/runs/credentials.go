@@ -67,3 +67,13 @@ func (x *executor) credentials(v *graph.Vertex) (module.Values, error) {
 	}
 	return values, nil
 }
+
+// Keepable refuses a document that holds a credential. One that does not parse
+// is the catalog's to refuse.
+func (r *Runs) Keepable(doc []byte) error {
+	d, err := graph.Parse(doc)
+	if err != nil {
+		return nil
+	}
+	return graph.CheckCredentials(d, r.palette)
+}

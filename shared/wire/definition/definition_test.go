@@ -34,8 +34,12 @@ func income() *service.Manifest {
 			"graphParameters":{"threshold":{"type":"Double","description":"where to cut","default":"0.5","links":[{"nodeId":"score","parameterKey":"t"}]},"unused":{"type":"String"}}}`),
 		Assets: []service.Asset{{Name: "asset1", Kind: service.TrainedModel, Digest: "d1", Resource: "Adult model [trained model]"}, {Name: "module1", Kind: service.Transformation, Digest: "d2"}},
 		Inputs: []service.Port{{Name: "input1", Schema: frame.Schema{
-			{Name: "workclass", Levels: []string{"Private", "State-gov"}, Nullable: true}, {Name: "age", Type: frame.Int32}, {Name: "account", Type: frame.Int64},
-			{Name: "hours", Type: frame.Double}, {Name: "member", Type: frame.Boolean}, {Name: "since", Type: frame.DateTime},
+			{Name: "workclass", Levels: []string{"Private", "State-gov"}, Nullable: true},
+			{Name: "age", Type: frame.Int32},
+			{Name: "account", Type: frame.Int64},
+			{Name: "hours", Type: frame.Double},
+			{Name: "member", Type: frame.Boolean},
+			{Name: "since", Type: frame.DateTime},
 			{Name: "income", Role: frame.Label, Optional: true, Nullable: true},
 		}}},
 		Outputs: []service.Port{
