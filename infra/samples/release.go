@@ -297,7 +297,7 @@ func text(cell *string) string {
 func scores(row map[string]*string) string {
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(row)) {
-		if strings.HasPrefix(name, "Scored ") || strings.HasSuffix(name, "_charge") && !strings.HasPrefix(name, "total_") {
+		if strings.HasPrefix(name, "Scored ") || name == "Assignments" || strings.HasSuffix(name, "_charge") && !strings.HasPrefix(name, "total_") {
 			parts = append(parts, name+" "+text(row[name]))
 		}
 	}
