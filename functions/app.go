@@ -188,9 +188,13 @@ func metrics(cfg config.Config) *telemetry.Metrics {
 	}
 	// The collector is the operator's choice and not a caller's: it usually
 	// sits on this machine or in a private network.
-	everywhere := []guard.Network{{Prefix: netip.MustParsePrefix("0.0.0.0/0")}, {Prefix: netip.MustParsePrefix("::/0")}}
-	client := guard.New(guard.Rules{Allow: everywhere}).Client()
-	return telemetry.NewMetrics(telemetry.NewExporter(client, cfg.OTLPEndpoint, cfg.OTLPHeaders.Reveal()), cfg.ServiceName, cfg.OTLPInterval)
+	return telemetry.NewMetrics(telemetry.NewExporter(everywhere().Client(), cfg.OTLPEndpoint, cfg.OTLPHeaders.Reveal()), cfg.ServiceName, cfg.OTLPInterval)
+}
+
+// everywhere dials all addresses, private ones too.
+func everywhere() *guard.Dialer {
+	all := []guard.Network{{Prefix: netip.MustParsePrefix("0.0.0.0/0")}, {Prefix: netip.MustParsePrefix("::/0")}}
+	return guard.New(guard.Rules{Allow: all})
 }
 
 // refuse answers every call but home and health with the setting to put right.

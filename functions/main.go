@@ -1,9 +1,11 @@
 // Command handler is the whole program: every function, under whichever host
-// runs it. This folder is its composition root; each sub-folder is one Azure
-// function and one package.
+// runs it, and the command line that works with them. This folder is its
+// composition root; each sub-folder is one Azure function and one package.
 //
-// It listens first and loads after, and it never ends of itself: a setting that
-// cannot be used leaves it answering 503 with the setting's name.
+// With a command as its first argument it performs that and ends (command.go).
+// Without, as the hosts start it, it listens first and loads after, and it
+// never ends of itself: a setting that cannot be used leaves it answering 503
+// with the setting's name.
 package main
 
 import (
@@ -39,6 +41,9 @@ const endWait = 10 * time.Second
 var ballast = make([]byte, 32<<20)
 
 func main() {
+	if isCommand(os.Args) {
+		os.Exit(command(os.Args[1:]))
+	}
 	defer runtime.KeepAlive(ballast)
 	cfg, problems := config.FromEnvironment()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -9,8 +9,10 @@
 package config
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"net/netip"
 	"os"
@@ -195,6 +197,21 @@ func (c *Config) check() (problems []Problem) {
 		problems = append(problems, NewProblem("PORTICO_MASTER_KEYS", "", "no master key: keys of endpoints cannot be derived"))
 	}
 	return problems
+}
+
+// FromFile loads the settings of an app from a file like local.settings.json;
+// the environment goes before it, as for the Functions host.
+func FromFile(name string) (Config, []Problem, error) {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return Config{}, nil, err
+	}
+	var file struct{ Values map[string]string }
+	if err := json.Unmarshal(text, &file); err != nil || file.Values == nil {
+		return Config{}, nil, fmt.Errorf(`%s is not of the form {"Values": {name: text}}`, name)
+	}
+	c, problems := Load(func(setting string) string { return cmp.Or(os.Getenv(setting), file.Values[setting]) })
+	return c, problems, nil
 }
 
 // FromEnvironment loads the settings of this process.

@@ -195,3 +195,32 @@ func TestExamplesAreValues(t *testing.T) {
 		}
 	}
 }
+
+func TestFromFile(t *testing.T) {
+	t.Setenv("PORTICO_STORE", "")
+	t.Setenv("AzureWebJobsStorage", "")
+	t.Setenv("PORTICO_MAX_ROWS", "7")
+	file := filepath.Join(t.TempDir(), "settings.json")
+	write := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(`{"IsEncrypted":false,"Values":{"PORTICO_STORE":"/x","PORTICO_MAX_ROWS":"9","PORTICO_JOB_WINDOW":"none"}}`)
+	c, problems, err := FromFile(file)
+	if err != nil || c.StoreDir != "/x" || c.MaxRows != 7 {
+		t.Errorf("%+v, %v", c, err)
+	}
+	if len(problems) != 2 || problems[0].Setting != "PORTICO_JOB_WINDOW" || problems[1].Setting != "PORTICO_MASTER_KEYS" {
+		t.Errorf("every problem at once: %v", problems)
+	}
+	for _, bad := range []string{"", "{", `{"Values":[]}`, "{}"} {
+		write(bad)
+		if _, _, err := FromFile(file); err == nil {
+			t.Errorf("%q was read", bad)
+		}
+	}
+	if _, _, err := FromFile(filepath.Join(t.TempDir(), "none")); err == nil {
+		t.Error("a file that is not there was read")
+	}
+}
