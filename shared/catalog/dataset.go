@@ -112,6 +112,15 @@ func (c *Catalog) SaveDataset(ctx context.Context, ws string, n NewDataset, by a
 	if len(n.Content) > MaxDatasetBytes {
 		return nil, fault.New(fault.TooLarge, "", "the dataset's file has %d bytes: at most %d are allowed", len(n.Content), MaxDatasetBytes)
 	}
+	if n.New { // asked again when it is saved; but reading a file takes longer
+		_, err := c.tables.Get(ctx, table, versionsPartition(ws, service.Dataset), nameRow(hash(n.Name)))
+		if err == nil {
+			return nil, taken(service.Dataset, n.Name)
+		}
+		if !fault.Is(err, fault.NotFound) {
+			return nil, err
+		}
+	}
 	d, ft, err := n.describe()
 	if err != nil {
 		return nil, err

@@ -287,6 +287,8 @@ func TestDatasetNewName(t *testing.T) {
 	}
 	_, err = c.SaveDataset(ctx, ws, n, ada)
 	want(t, err, fault.Conflict, catalog.CodeNameTaken, `"rates" already`)
+	_, err = c.SaveDataset(ctx, ws, catalog.NewDataset{Name: "rates", New: true, Content: []byte("a\n1,2\n"), Format: format.CSV}, ada)
+	want(t, err, fault.Conflict, catalog.CodeNameTaken, "") // said before the file is read
 	n.New = false
 	v, err = c.SaveDataset(ctx, ws, n, ada)
 	ok(t, err)

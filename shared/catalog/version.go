@@ -100,7 +100,7 @@ func (c *Catalog) save(ctx context.Context, ws string, v Version, fresh bool, by
 		e, err := c.tables.Get(ctx, table, partition, nameRow(h))
 		switch {
 		case err == nil && fresh:
-			return fault.New(fault.Conflict, CodeNameTaken, "a %s is called %q already: choose another name, or save a new version of it", k.what, v.Name).At("name")
+			return taken(v.Kind, v.Name)
 		case err == nil:
 			old := readVersion(v.Kind, e)
 			if v.same(old) {
@@ -121,6 +121,10 @@ func (c *Catalog) save(ctx context.Context, ws string, v Version, fresh bool, by
 		return nil, err
 	}
 	return &v, nil
+}
+
+func taken(kind service.PortKind, name string) error {
+	return fault.New(fault.Conflict, CodeNameTaken, "a %s is called %q already: choose another name, or save a new version of it", kinds[kind].what, name).At("name")
 }
 
 // List lists the newest version of every name of a kind, by name.
