@@ -73,8 +73,8 @@ func TestBuild(t *testing.T) {
 	if info.Mode()&0o111 == 0 {
 		t.Error("the handler is not executable")
 	}
-	if mb := float64(info.Size()) / 1e6; mb > 25 {
-		t.Errorf("the handler has %.1f MB; 25 are allowed", mb)
+	if mb := float64(info.Size()) / 1e6; mb > 40 {
+		t.Errorf("the handler has %.1f MB; 40 are allowed", mb)
 	}
 	if err := Build(t.Context(), Options{Repo: t.TempDir(), Out: t.TempDir()}); err == nil {
 		t.Error("an empty folder was staged")
