@@ -27,6 +27,7 @@ import (
 	"github.com/portico-ml/portico/shared/connect/blob"
 	"github.com/portico-ml/portico/shared/connect/outside"
 	"github.com/portico-ml/portico/shared/fault"
+	"github.com/portico-ml/portico/shared/garbage"
 	"github.com/portico-ml/portico/shared/host/azfunc"
 	"github.com/portico-ml/portico/shared/host/event"
 	"github.com/portico-ml/portico/shared/publish"
@@ -56,7 +57,7 @@ func (a *app) wire(p *parts) {
 	world := outside.New(outside.Config{
 		Blobs: files, Dial: p.guard.DialContext, Transport: p.guard.Transport(), Accounts: p.accounts, Connections: p.connections,
 	})
-	experiments := runs.New(runs.Config{Store: st, Catalog: cat, Outside: world.For, Sealer: p.ring, Log: log})
+	experiments := runs.New(runs.Config{Store: st, Catalog: cat, Outside: world.For, Sealer: p.ring, Retention: days(cfg.RunDays), Log: log})
 	jobs := batch.New(batch.Config{
 		Store: st,
 		Deployment: func(ctx context.Context, ws, digest string) (batch.Deployment, func(), error) {
@@ -82,6 +83,22 @@ func (a *app) wire(p *parts) {
 
 	publisher := publish.New(a.registry, cat, experiments)
 
+	artifacts := garbage.NewArtifacts(garbage.Config{
+		Store: st,
+		Sources: []garbage.Source{
+			a.registry.Roots, cat.Roots, experiments.Roots,
+			func(ctx context.Context, ws string, keep func(string)) error {
+				return jobs.Pinned(ctx, ws, func(digest string) error { return a.registry.Keep(ctx, ws, digest, keep) })
+			},
+		},
+		Grace: cfg.GarbageGrace,
+	})
+	kinds := []garbage.Kind{
+		{Name: "results", Collect: jobs.Expire},
+		{Name: "cache", Collect: experiments.Trim(cfg.RunCacheBytes)},
+		{Name: "artifacts", Collect: artifacts.Collect},
+	}
+
 	rrs.New(a.registry, rrs.Options{
 		MaxBody: cfg.MaxBodyBytes,
 		MaxRows: cfg.MaxRows,
@@ -92,7 +109,7 @@ func (a *app) wire(p *parts) {
 		Log:     log,
 	}).Register(a.router)
 	bes.New(a.registry, jobs, p.verifier, cat).Register(a.router)
-	manage.New(a.registry, cat, publisher, p.verifier, st).Register(a.router)
+	manage.New(a.registry, cat, publisher, p.verifier, st, kinds).Register(a.router)
 	help.New(a.registry).Register(a.router)
 	webservices.New(a.registry, cat, p.verifier, files).Register(a.router)
 	studio := studioapi.New(studioapi.Config{
@@ -112,17 +129,23 @@ func (a *app) wire(p *parts) {
 	queue("drop", drop.New(a.registry, jobs, places, st.Queues, log).Handle)
 	queue("notify", notify.New(a.registry, p.guard.Client(), places, st.Queues, log).Handle)
 	queue("runs", runsfunction.New(experiments, places, st.Queues, log).Handle)
-	a.triggers["sweep"] = azfunc.Trigger{Kind: azfunc.Timer, Handle: sweep.New(st.Tables, log,
-		sweep.Duty{Name: "jobs", Every: time.Minute, Step: jobs.SweepJobs},
-		sweep.Duty{Name: "runs", Every: time.Minute, Step: func(ctx context.Context, _ string) (string, error) {
+	duties := []sweep.Duty{
+		{Name: "jobs", Every: time.Minute, Step: jobs.SweepJobs},
+		{Name: "runs", Every: time.Minute, Step: func(ctx context.Context, _ string) (string, error) {
 			_, err := experiments.Rescue(ctx)
 			return "", err
 		}},
-		sweep.Duty{Name: "registry", Every: 5 * time.Minute, Step: a.registry.Sweep},
-		sweep.Duty{Name: "uploads", Every: time.Hour, Step: studio.SweepUploads},
+		{Name: "registry", Every: 5 * time.Minute, Step: a.registry.Sweep},
+		{Name: "uploads", Every: time.Hour, Step: studio.SweepUploads},
 		sweep.Poison(st, log, a.telemetry.Metrics().Poison, queues...),
-	).Handle}
+	}
+	for _, k := range kinds {
+		duties = append(duties, sweep.Duty{Name: k.Name, Every: 6 * time.Hour, Step: garbage.Sweep(k.Name, k.Collect, cat.NextWorkspace, log)})
+	}
+	a.triggers["sweep"] = azfunc.Trigger{Kind: azfunc.Timer, Handle: sweep.New(st.Tables, log, duties...).Handle}
 }
+
+func days(n int) time.Duration { return time.Duration(n) * 24 * time.Hour }
 
 // live counts the processes that share limits; nil where each has its own.
 func live(cfg config.Config, st *storage.Store, log *slog.Logger) func() int {

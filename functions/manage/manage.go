@@ -46,6 +46,7 @@
 //	GET    workspaces/{ws}/notifications         ?before&limit, with the caller's unread count
 //	POST   workspaces/{ws}/notifications/seen    {id}: read up to this one
 //	GET    workspaces/{ws}/webhook               PUT {url, newSecret}     DELETE
+//	GET    workspaces/{ws}/garbage               what would be deleted, of each kind: how many, bytes, the first ones
 //	POST   workspaces/{ws}/uploads               {name, id} → a URL to write a file to, and one to read it
 package manage
 
@@ -57,6 +58,7 @@ import (
 	"github.com/portico-ml/portico/shared/auth"
 	"github.com/portico-ml/portico/shared/catalog"
 	"github.com/portico-ml/portico/shared/fault"
+	"github.com/portico-ml/portico/shared/garbage"
 	"github.com/portico-ml/portico/shared/host/web"
 	"github.com/portico-ml/portico/shared/publish"
 	"github.com/portico-ml/portico/shared/registry"
@@ -75,11 +77,13 @@ type Function struct {
 	publisher *publish.Publisher
 	verifier  Verifier
 	store     *storage.Store
+	garbage   []garbage.Kind
 }
 
-// New returns the function. Uploads and dropped files go to st.
-func New(r *registry.Registry, c *catalog.Catalog, p *publish.Publisher, v Verifier, st *storage.Store) *Function {
-	return &Function{registry: r, catalog: c, publisher: p, verifier: v, store: st}
+// New returns the function. Uploads and dropped files go to st; g is what is
+// collected in workspaces.
+func New(r *registry.Registry, c *catalog.Catalog, p *publish.Publisher, v Verifier, st *storage.Store, g []garbage.Kind) *Function {
+	return &Function{registry: r, catalog: c, publisher: p, verifier: v, store: st, garbage: g}
 }
 
 // maxBody bounds the JSON bodies of this API: names, notes and settings.
@@ -131,6 +135,7 @@ func (f *Function) Register(rt *web.Router) {
 		"GET " + ws + "/webhook":                     f.webhook,
 		"PUT " + ws + "/webhook":                     f.putWebhook,
 		"DELETE " + ws + "/webhook":                  f.deleteWebhook,
+		"GET " + ws + "/garbage":                     f.lookAtGarbage,
 		"POST " + ws + "/uploads":                    f.upload,
 	} {
 		rt.Handle(pattern, h)

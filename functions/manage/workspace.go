@@ -9,6 +9,7 @@ import (
 	"github.com/portico-ml/portico/shared/auth"
 	"github.com/portico-ml/portico/shared/catalog"
 	"github.com/portico-ml/portico/shared/fault"
+	"github.com/portico-ml/portico/shared/garbage"
 	"github.com/portico-ml/portico/shared/host/web"
 	"github.com/portico-ml/portico/shared/registry"
 	"github.com/portico-ml/portico/shared/service"
@@ -337,4 +338,18 @@ func fileName(s string) bool {
 	return !strings.ContainsFunc(s, func(c rune) bool {
 		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '.' && c != '-' && c != '_'
 	})
+}
+
+// lookAtGarbage says what would be deleted, to owners and operators. It deletes
+// nothing.
+func (f *Function) lookAtGarbage(w http.ResponseWriter, r *http.Request) error {
+	ws, _, err := f.atLeast(r, auth.Owner)
+	if err != nil {
+		return err
+	}
+	report, err := garbage.Look(r.Context(), ws, f.garbage)
+	if err != nil {
+		return err
+	}
+	return web.JSON(w, http.StatusOK, report)
 }

@@ -34,7 +34,7 @@ func (s *Store) Put(ctx context.Context, ws string, body []byte) (digest string,
 	digest = Digest(body)
 	_, err = s.blobs.Put(ctx, key(ws, digest), body, nil, storage.Condition{IfAbsent: true})
 	if fault.Is(err, fault.Conflict) {
-		if err = s.Touch(ctx, ws, digest); fault.Is(err, fault.NotFound) || fault.Is(err, fault.Conflict) {
+		if err = s.Touch(ctx, ws, digest); fault.Is(err, fault.NotFound) {
 			_, err = s.blobs.Put(ctx, key(ws, digest), body, nil, storage.Condition{})
 		}
 	}
@@ -49,6 +49,10 @@ func (s *Store) Touch(ctx context.Context, ws, digest string) error {
 	}
 	meta := map[string]string{"touched": time.Now().UTC().Format("20060102T150405Z")}
 	_, err = s.blobs.SetMeta(ctx, key(ws, digest), meta, storage.Condition{IfMatch: info.ETag})
+	if fault.Is(err, fault.Conflict) {
+		// Somebody else touched it in between, which is as good, or collected it.
+		_, err = s.blobs.Head(ctx, key(ws, digest))
+	}
 	return err
 }
 

@@ -101,6 +101,9 @@ type job struct {
 	// Failure is why the job failed or was cancelled.
 	Failure *failure `json:"failure,omitempty"`
 
+	// Expired says that its results were kept long enough.
+	Expired bool `json:"expired,omitempty"`
+
 	// sealed holds, while the job lives, what the caller must not find in any
 	// store in the clear (see secrets), and once it is Finished the read links
 	// of the outputs the caller placed.

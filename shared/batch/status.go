@@ -2,6 +2,7 @@ package batch
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -106,6 +107,9 @@ func (b *Batch) results(ctx context.Context, j *job, s *Status) error {
 	files := b.files(j)
 	for i, o := range j.Outputs {
 		ref, ok := placed[o.Name]
+		if !ok && j.Expired {
+			continue
+		}
 		if !ok {
 			var err error
 			if ref, err = b.link(ctx, files[i]); err != nil {
@@ -114,7 +118,11 @@ func (b *Batch) results(ctx context.Context, j *job, s *Status) error {
 		}
 		s.Results[o.Name] = shown(ref)
 	}
-	if j.Totals != nil && j.Totals.Bad > 0 {
+	if j.Expired && s.Details == nil {
+		text := fmt.Sprintf("What the service kept of this job was deleted %d days after its end.", b.lim.ResultDays)
+		s.Details = &text
+	}
+	if j.Totals != nil && j.Totals.Bad > 0 && !j.Expired {
 		ref, err := b.link(ctx, files[len(j.Outputs)])
 		if err != nil {
 			return err

@@ -63,6 +63,10 @@ type Config struct {
 	JobWindow    int           // PORTICO_JOB_WINDOW
 	ResultDays   int           // PORTICO_RESULT_DAYS
 
+	RunDays       int           // PORTICO_RUN_DAYS
+	RunCacheBytes int64         // PORTICO_RUN_CACHE_BYTES
+	GarbageGrace  time.Duration // PORTICO_GARBAGE_GRACE
+
 	LogLevel     string        // PORTICO_LOG_LEVEL
 	OTLPEndpoint string        // OTEL_EXPORTER_OTLP_ENDPOINT
 	OTLPHeaders  Secret        // OTEL_EXPORTER_OTLP_HEADERS

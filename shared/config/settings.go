@@ -226,8 +226,23 @@ var settings = []Setting{
 	},
 	{
 		Name: "PORTICO_RESULT_DAYS", Unit: "days", Default: "7", Example: "7",
-		Meaning: "How long links to results of batch jobs work.",
+		Meaning: "How long results of batch jobs are kept, and links to them work.",
 		set:     number(1, 7, func(c *Config) *int { return &c.ResultDays }),
+	},
+	{
+		Name: "PORTICO_RUN_DAYS", Unit: "days", Default: "90", Example: "90",
+		Meaning: "How long results of runs of experiments are kept; those of an experiment's last successful run are kept longer.",
+		set:     number(1, 3650, func(c *Config) *int { return &c.RunDays }),
+	},
+	{
+		Name: "PORTICO_RUN_CACHE_BYTES", Unit: "bytes, or with KiB, MiB, GiB", Default: "10GiB", Example: "10GiB",
+		Meaning: "Results that each workspace keeps for later runs to use again; those not used for longest go first.",
+		set:     size(0, 1<<50, func(c *Config) *int64 { return &c.RunCacheBytes }),
+	},
+	{
+		Name: "PORTICO_GARBAGE_GRACE", Unit: "duration", Default: "168h", Example: "168h",
+		Meaning: "How long a stored model, table or deployment that nothing refers to is left alone.",
+		set:     duration(24*time.Hour, 10*365*24*time.Hour, func(c *Config) *time.Duration { return &c.GarbageGrace }),
 	},
 	{
 		Name: "PORTICO_LOG_LEVEL", Unit: "debug, info, warn or error", Default: "info", Example: "info",

@@ -187,15 +187,23 @@ func (r *Registry) store(ctx context.Context, ws string, manifest []byte) (diges
 	return digest, nil
 }
 
+// hold touches a deployment and its assets, so that garbage collection leaves
+// them to the act that follows.
+func (r *Registry) hold(ctx context.Context, ws, digest string) error {
+	m, err := r.Manifest(ctx, ws, digest)
+	if err != nil {
+		return err
+	}
+	for _, a := range append([]service.Asset{{Name: "deployment", Digest: digest}}, m.Assets...) {
+		if err := r.touch(ctx, ws, a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (r *Registry) touch(ctx context.Context, ws string, a service.Asset) error {
 	err := r.artifacts.Touch(ctx, ws, a.Digest)
-	for range 3 {
-		// Somebody else touched it at the same time: that is as good, once seen.
-		if !fault.Is(err, fault.Conflict) {
-			break
-		}
-		err = r.artifacts.Touch(ctx, ws, a.Digest)
-	}
 	if fault.Is(err, fault.NotFound) {
 		return fault.New(fault.Package, "ValidationError", "asset %q: no artifact %s in this workspace", a.Name, a.Digest)
 	}

@@ -497,3 +497,26 @@ func TestEvidenceOfJob(t *testing.T) {
 		t.Errorf("a job of an endpoint that is gone: %v", err)
 	}
 }
+
+// A deployment that is gone is not gone back to, though this process still has
+// it in memory.
+func TestRollback_collected(t *testing.T) {
+	ctx := t.Context()
+	st := openStore(t)
+	r := newRegistry(t, st, Options{})
+	one := mustPublish(t, r, "one")
+	mustPromote(t, r, one, "")
+	two := mustPublish(t, r, "two")
+	mustPromote(t, r, two, one.Digest)
+	back := Rollback{Endpoint: service.Default, Expect: &two.Digest}
+	if err := st.Blobs.Delete(ctx, testWS+"/sha256/"+one.Digest, storage.Condition{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Rollback(ctx, testWS, two.Service.ID, deployer, back); !fault.Is(err, fault.Package) {
+		t.Errorf("rollback: %v", err)
+	}
+	e, err := r.Endpoint(ctx, testWS, two.Service.ID, service.Default, deployer)
+	if err != nil || e.Digest != two.Digest {
+		t.Errorf("default serves %+v, %v", e, err)
+	}
+}

@@ -52,6 +52,9 @@ func (r *Registry) Rollback(ctx context.Context, ws, svc string, by Actor, q Rol
 			return err
 		}
 		release()
+		if err := r.hold(ctx, ws, target.Digest); err != nil { // it may be older than what is kept
+			return err
+		}
 		from := e.Digest
 		out = &Move{Act: EventRolledBack, To: target.Seq, Reason: q.Reason}
 		if err := a.move(e, target.Digest, *out); err != nil {

@@ -156,14 +156,26 @@ func (r *Registry) Roots(ctx context.Context, ws string, keep func(digest string
 	}
 	delete(digests, "")
 	for digest := range digests {
-		keep(digest)
-		m, _, err := r.readManifest(ctx, ws, digest) // of all services: the cache is not for them
-		if err != nil {
+		if err := r.Keep(ctx, ws, digest, keep); err != nil {
 			return err
 		}
-		for _, a := range m.Assets {
-			keep(a.Digest)
-		}
+	}
+	return nil
+}
+
+// Keep calls keep with the digest of a deployment and those of its assets. A
+// deployment that is gone has none left to lose.
+func (r *Registry) Keep(ctx context.Context, ws, digest string, keep func(digest string)) error {
+	keep(digest)
+	m, _, err := r.readManifest(ctx, ws, digest) // of all services: the cache is not for them
+	if fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, a := range m.Assets {
+		keep(a.Digest)
 	}
 	return nil
 }

@@ -94,9 +94,9 @@ func (r *Runs) Value(ctx context.Context, ws, runID, node, port string) (v modul
 func (r *Runs) preview(ctx context.Context, ws string, res Result, look Look) (*Preview, error) {
 	p := &Preview{Port: res.Port, Kind: res.Kind, Digest: res.Digest, Rows: res.Rows}
 	if res.View != "" {
-		view, err := r.artifacts.Get(ctx, ws, res.View)
+		view, err := r.artifact(ctx, ws, res.View, "what the node says of its result")
 		if err != nil {
-			return nil, fault.Wrap(err, fault.Unavailable, "read what a node says of its result")
+			return nil, err
 		}
 		p.View = view
 	}

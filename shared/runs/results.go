@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/frame"
@@ -96,9 +97,9 @@ func (x *executor) value(ctx context.Context, ref graph.Ref) (module.Value, erro
 
 // load reads a result.
 func (r *Runs) load(ctx context.Context, ws string, res Result) (module.Value, error) {
-	body, err := r.artifacts.Get(ctx, ws, res.Digest)
+	body, err := r.artifact(ctx, ws, res.Digest, "the node's result")
 	if err != nil {
-		return module.Value{}, fault.Wrap(err, fault.Unavailable, "read a node's result")
+		return module.Value{}, err
 	}
 	if res.Kind != service.Dataset {
 		return module.Value{Kind: res.Kind, Artifact: body}, nil
@@ -126,6 +127,7 @@ func (x *executor) drop(i int) {
 func (x *executor) store(ctx context.Context, i int, key string, values []module.Value) ([]Result, error) {
 	v := &x.g.Nodes[i]
 	results := make([]Result, len(values))
+	size := 0
 	for port, value := range values {
 		ref := graph.Ref{Node: i, Port: port}
 		out := x.g.Output(ref)
@@ -152,6 +154,7 @@ func (x *executor) store(ctx context.Context, i int, key string, values []module
 			}
 		}
 		results[port] = res
+		size += len(body) + len(value.View)
 		if x.uses[ref] > 0 {
 			x.values[ref] = value
 		}
@@ -160,7 +163,7 @@ func (x *executor) store(ctx context.Context, i int, key string, values []module
 		return results, nil
 	}
 	_, err := x.r.tables.Apply(ctx, table, cachePartition(x.run.Workspace, key),
-		storage.Op{Kind: storage.Upsert, Row: key, Props: storage.Props{"results": encode(results), "created": now()}})
+		storage.Op{Kind: storage.Upsert, Row: key, Props: storage.Props{"results": encode(results), "created": now(), "used": now(), "bytes": int64(size)}})
 	return results, err
 }
 
@@ -190,22 +193,47 @@ func (x *executor) cached(ctx context.Context, key string) ([]Result, error) {
 				continue
 			}
 			err := x.r.artifacts.Touch(ctx, x.run.Workspace, digest)
-			switch {
-			case fault.Is(err, fault.NotFound):
+			if fault.Is(err, fault.NotFound) {
 				return nil, nil
-			case err != nil && !fault.Is(err, fault.Conflict): // a conflict: somebody touched it just now
+			}
+			if err != nil {
 				return nil, err
 			}
 		}
 	}
-	return results, nil
+	return results, x.r.usedCache(ctx, e)
+}
+
+// usedCache notes that a row of the cache was used. Whoever notes it at the
+// same time does as well.
+func (r *Runs) usedCache(ctx context.Context, e storage.Entity) error {
+	if now().Sub(e.Props.Time("used")) < usedAge {
+		return nil
+	}
+	props := maps.Clone(e.Props)
+	props["used"] = now()
+	_, err := r.tables.Apply(ctx, table, e.Partition, storage.Op{Kind: storage.Replace, Row: e.Row, IfMatch: e.ETag, Props: props})
+	if fault.Is(err, fault.Conflict) || fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	return err
+}
+
+// artifact reads what a run made. It is gone where the run is older than what
+// is kept.
+func (r *Runs) artifact(ctx context.Context, ws, digest, what string) ([]byte, error) {
+	body, err := r.artifacts.Get(ctx, ws, digest)
+	if fault.Is(err, fault.NotFound) {
+		return nil, fault.New(fault.NotFound, "ResultNotFound", "%s is kept no longer: run the experiment again", what).Because(err)
+	}
+	return body, fault.Wrap(err, fault.Unavailable, "read "+what)
 }
 
 // schema reads the schema of a table that a run gave.
 func (r *Runs) schema(ctx context.Context, ws string, res Result) (frame.Schema, error) {
-	body, err := r.artifacts.Get(ctx, ws, res.Schema)
+	body, err := r.artifact(ctx, ws, res.Schema, "the schema of the node's result")
 	if err != nil {
-		return nil, fault.Wrap(err, fault.Unavailable, "read the schema of a node's result")
+		return nil, err
 	}
 	var s frame.Schema
 	if err := json.Unmarshal(body, &s); err != nil {

@@ -22,6 +22,7 @@
 package runs
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -47,6 +48,7 @@ const Queue = "runs"
 // Catalog is what runs read of a workspace.
 type Catalog interface {
 	Experiment(ctx context.Context, ws, id string) (*catalog.Experiment, error)
+	Experiments(ctx context.Context, ws string) ([]*catalog.Experiment, error)
 	// Saved returns a version of a dataset, trained model or transformation;
 	// number 0 is the newest.
 	Saved(ctx context.Context, ws string, kind service.PortKind, name string, number int) (*catalog.Version, error)
@@ -170,8 +172,10 @@ type Config struct {
 	Outside func(ws, delivery string) module.Outside
 	// Sealer keeps the credentials of a run; without one a run has none.
 	Sealer Sealer
-	Limits Limits
-	Log    *slog.Logger
+	// Retention is how long results of runs are kept; 0 = 90 days.
+	Retention time.Duration
+	Limits    Limits
+	Log       *slog.Logger
 }
 
 // Runs is the runs of a store, safe for concurrent use.
@@ -183,6 +187,7 @@ type Runs struct {
 	outside   func(ws, delivery string) module.Outside
 	sealer    Sealer
 	palette   *module.Palette
+	retention time.Duration
 	limits    Limits
 	log       *slog.Logger
 }
@@ -191,7 +196,8 @@ type Runs struct {
 func New(c Config) *Runs {
 	return &Runs{
 		tables: c.Store.Tables, queues: c.Store.Queues, artifacts: artifact.New(c.Store.Blobs),
-		catalog: c.Catalog, outside: c.Outside, sealer: c.Sealer, palette: palette.New(), limits: c.Limits.withDefaults(), log: c.Log,
+		catalog: c.Catalog, outside: c.Outside, sealer: c.Sealer, palette: palette.New(),
+		retention: cmp.Or(c.Retention, 90*24*time.Hour), limits: c.Limits.withDefaults(), log: c.Log,
 	}
 }
 

@@ -62,9 +62,9 @@ func (r *Runs) save(ctx context.Context, run *Run, nodes map[string]*Node, g *gr
 		return nil, fault.New(fault.BadArgument, "BadParameterValue", "node %q gives no trained model or transformation%s", node, portText(port)).At(node)
 	}
 	res := n.Results[at]
-	body, err := r.artifacts.Get(ctx, run.Workspace, res.Digest)
+	body, err := r.artifact(ctx, run.Workspace, res.Digest, "the node's result")
 	if err != nil {
-		return nil, fault.Wrap(err, fault.Unavailable, "read a node's result")
+		return nil, err
 	}
 	record := encode(Provenance{
 		Run: run.ID, ExperimentID: run.ExperimentID, Node: node, Port: res.Port, Module: g.Nodes[i].Module, Assets: run.Assets, Log: n.Log,
