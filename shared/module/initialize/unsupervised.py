@@ -298,8 +298,10 @@ def components(k=2, more=2, center=False):
     draws = PCG(0, 0)
     n = x.shape[1]
     signs = np.array([[1 - 2 * (draws.uint64() >> 63) for _ in range(n)] for _ in range(min(n, k + more))], float)
-    q, sizes, _ = np.linalg.svd(x.T @ (x @ signs.T), full_matrices=False)
-    q = q[:, sizes > 1e-12 * sizes[0]]  # signs that are alike to centered levels span less
+    q = signs.T
+    for _ in range(4):
+        q, sizes, _ = np.linalg.svd(x.T @ (x @ q), full_matrices=False)
+        q = q[:, sizes > 1e-12 * sizes[0]]  # signs that are alike to centered levels span less
     u = q @ np.linalg.svd(x @ q, full_matrices=False)[2][:k].T
     z = numbers(query) - mean
     return np.linalg.norm(z - z @ u @ u.T, axis=1) / np.linalg.norm(z, axis=1)
