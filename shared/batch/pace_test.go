@@ -18,23 +18,28 @@ func TestPaceOf(t *testing.T) {
 		want Pace
 	}{
 		"under way": {
-			running, sums{totals{RowsIn: 4000}, 1200},
+			running,
+			sums{totals{RowsIn: 4000}, 1200},
 			Pace{Rows: 10_000, Bytes: 5000, RowsPerSecond: 40, RecentRowsPerSecond: 20, SecondsLeft: left(300)},
 		},
 		"stands still": {
-			running, sums{totals{RowsIn: 4000}, 0},
+			running,
+			sums{totals{RowsIn: 4000}, 0},
 			Pace{Rows: 10_000, Bytes: 5000, RowsPerSecond: 40},
 		},
 		"has read everything": {
-			running, sums{totals{RowsIn: 10_000}, 6000},
+			running,
+			sums{totals{RowsIn: 10_000}, 6000},
 			Pace{Rows: 10_000, Bytes: 5000, RowsPerSecond: 100, RecentRowsPerSecond: 100, SecondsLeft: left(0)},
 		},
 		"younger than a minute": {
-			job{State: Running, Ran: at.Add(-10 * time.Second), Rows: 10_000}, sums{totals{RowsIn: 1000}, 1000},
+			job{State: Running, Ran: at.Add(-10 * time.Second), Rows: 10_000},
+			sums{totals{RowsIn: 1000}, 1000},
 			Pace{Rows: 10_000, RowsPerSecond: 100, RecentRowsPerSecond: 100, SecondsLeft: left(90)},
 		},
 		"ended": {
-			job{State: Finished, Ran: began, Rows: 250}, sums{totals{RowsIn: 250}, 0},
+			job{State: Finished, Ran: began, Rows: 250},
+			sums{totals{RowsIn: 250}, 0},
 			Pace{Rows: 250, RowsPerSecond: 2.5},
 		},
 		"just begun":                {job{State: Running, Ran: at, Rows: 7}, sums{}, Pace{Rows: 7}},
