@@ -10,7 +10,7 @@ AZURITE ?=
 FUZZTIME ?= 10m
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt vuln stage bench bench-batch bench-engine bench-experiment bench-learn quality fuzz token azurite databases size clean
+.PHONY: help run test check fmt vuln stage cli bench bench-batch bench-engine bench-experiment bench-learn quality fuzz token azurite databases size clean
 
 help: ## list what there is to do
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ vuln: ## known vulnerabilities in what is called; needs the network
 
 stage: ## build dist/, the script root of the Functions host
 	@$(BUILD) -dist dist $(ARGS)
+
+cli: stage ## the command line, .data/bin/portico: the handler under its own name
+	@mkdir -p $(DATA)/bin && ln -sf $(abspath dist/handler) $(DATA)/bin/portico && echo $(DATA)/bin/portico
 
 bench: stage ## start-up, and RRS beside a bare handler in the same run
 	$(GO) run ./infra/bench $(ARGS)

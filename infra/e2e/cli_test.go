@@ -3,10 +3,15 @@ package e2e
 import (
 	"bytes"
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/portico-ml/portico/infra/samples"
@@ -39,6 +44,44 @@ func (c commandLine) try(stdin string, args ...string) (code int, out, complaint
 		c.t.Fatal(err)
 	}
 	return cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()
+}
+
+// interrupted performs a command and presses Ctrl-C once it has asked for a
+// job's status.
+func (c commandLine) interrupted(args ...string) (code int, complaints string) {
+	c.t.Helper()
+	cmd := exec.CommandContext(c.t.Context(), filepath.Join(c.dist, "handler"), args...)
+	target, err := url.Parse(c.base)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	var once sync.Once
+	asked := make(chan struct{})
+	between := httptest.NewServer(&httputil.ReverseProxy{
+		Rewrite:        func(r *httputil.ProxyRequest) { r.SetURL(target) },
+		ModifyResponse: func(*http.Response) error { once.Do(func() { close(asked) }); return nil },
+	})
+	defer between.Close()
+	for i, a := range cmd.Args {
+		cmd.Args[i] = strings.ReplaceAll(a, c.base, between.URL)
+	}
+	cmd.Env = append(c.env[:len(c.env):len(c.env)], "PORTICO_KEY="+c.key("churn"))
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		c.t.Fatal(err)
+	}
+	select {
+	case <-asked:
+	case <-c.t.Context().Done():
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		c.t.Error(err)
+	}
+	if err := cmd.Wait(); err != nil && cmd.ProcessState == nil {
+		c.t.Fatal(err)
+	}
+	return cmd.ProcessState.ExitCode(), stderr.String()
 }
 
 // run performs a command that must succeed.
@@ -101,31 +144,43 @@ func TestCommandLine(t *testing.T) {
 		t.Error("the job by steps gave other bytes")
 	}
 
-	// A dirty file, with a key alone, its results on the standard output.
-	place := "PORTICO_ENDPOINT=" + s.base + s.at("churn", "jobs")
-	code, out, complaints := s.as(t, "reader", "PORTICO_TOKEN=", "PORTICO_KEY="+s.key("churn"), place).
-		try("", "job", "submit", "infra/samples/churn/dirty_june.csv", "-row-errors", "collect", "-out", filepath.Join(dir, "june.csv"))
-	if code != 2 || !strings.Contains(complaints, "record on line") && !strings.Contains(complaints, "wrong number of fields") {
-		t.Logf("a ragged file within a submission: %d\n%s%s", code, out, complaints)
+	// With a key alone, and the endpoint's address: the file goes within the
+	// submission, the results to the standard output.
+	direct := s.as(t, "reader", "PORTICO_TOKEN=", "PORTICO_SERVER=", "PORTICO_KEY="+s.key("churn"), "PORTICO_ENDPOINT="+s.base+s.at("churn", "jobs"))
+	if got := direct.run("job", "submit", may, "-out", "-"); got != readFile(t, scored) {
+		t.Errorf("the job of a key alone gave other bytes: %.200s", got)
 	}
+
+	// A dirty file: its bad rows beside the others.
 	deployer.document(&job, "job", "submit", "infra/samples/churn/dirty_june.csv", "-row-errors", "collect", "-out", filepath.Join(dir, "june.csv"))
 	if len(job.Files) != 2 || !strings.Contains(readFile(t, filepath.Join(dir, "june.errors.csv")), "total_day_minutes") {
 		t.Errorf("dirty: %+v", job)
 	}
-	code, _, complaints = deployer.try("", "job", "submit", "infra/samples/churn/dirty_june.csv", "-wait")
+	code, _, complaints := deployer.try("", "job", "submit", "infra/samples/churn/dirty_june.csv", "-wait")
 	if code != 1 || !strings.Contains(complaints, "the job ended Failed") {
 		t.Errorf("a job that fails ends with %d: %s", code, complaints)
 	}
 
-	// Cancelled before it has begun, or ended already: either succeeds.
-	var listed struct{ Jobs []struct{ JobID, StatusCode string } }
+	var listed struct {
+		Jobs []struct{ JobID, StatusCode string }
+	}
 	deployer.document(&listed, "job", "list", "-limit", "2")
 	if len(listed.Jobs) != 2 || listed.Jobs[0].StatusCode != "Failed" || listed.Jobs[1].StatusCode != "Finished" {
 		t.Errorf("list: %+v", listed)
 	}
-	deployer.document(&job, "job", "cancel", listed.Jobs[0].JobID)
-	if job.Status.StatusCode != "Failed" {
-		t.Errorf("a job that failed is %s when it is cancelled", job.Status.StatusCode)
+
+	// A job that stands still: Ctrl-C leaves it as it is, cancel ends it.
+	still := s.base + s.submit("churn", encode(map[string]any{"Input": s.upload("may.csv", "customer_id\n")}))
+	if code, complaints := deployer.interrupted("job", "watch", still); code != 130 || !strings.Contains(complaints, "the job goes on; look again with: portico job watch ") {
+		t.Errorf("interrupted: %d, %s", code, complaints)
+	}
+	if deployer.document(&job, "job", "status", still); job.Status.StatusCode != "NotStarted" {
+		t.Errorf("the job that was watched is %s", job.Status.StatusCode)
+	}
+	for range 2 {
+		if deployer.document(&job, "job", "cancel", still); job.Status.StatusCode != "Cancelled" {
+			t.Errorf("the job that was cancelled is %s", job.Status.StatusCode)
+		}
 	}
 
 	// The same at once; in batches that do not divide the rows.
@@ -137,7 +192,7 @@ func TestCommandLine(t *testing.T) {
 	for i, name := range s.columns {
 		row[name] = s.may[0][i]
 	}
-	code, out, complaints = deployer.try(encode(row), "score", "-input-format", "json", "-json")
+	code, out, complaints := deployer.try(encode(row), "score", "-input-format", "json", "-json")
 	var answers []map[string]string
 	if err := json.Unmarshal([]byte(out), &answers); code != 0 || err != nil || len(answers) != 1 || answers[0]["Scored Probabilities"] != scoredA {
 		t.Errorf("score of a JSON row: %d, %v, %s%s", code, err, out, complaints)
@@ -214,7 +269,9 @@ func (s *site) releaseByCommands(t *testing.T, author, deployer commandLine) {
 	if serves("default") != before {
 		t.Error("rolled back, but production serves something else")
 	}
-	var history struct{ Moves []struct{ Digest, Reason string } }
+	var history struct {
+		Moves []struct{ Digest, Reason string }
+	}
 	deployer.document(&history, "promote", "history", "churn")
 	if len(history.Moves) != 3 || history.Moves[0].Digest != before || history.Moves[0].Reason != "not what we hoped for" || history.Moves[1].Digest != published.Digest {
 		t.Errorf("history: %+v", history)

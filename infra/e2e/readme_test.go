@@ -66,6 +66,43 @@ func TestReadme(t *testing.T) {
 	}
 }
 
+// TestReadmeCommands types what the README says under "Command line", where it
+// holds for the reader's machine.
+func TestReadmeCommands(t *testing.T) {
+	for _, tool := range []string{"bash", "make"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("the README's commands need %s", tool)
+		}
+	}
+	text, err := os.ReadFile(filepath.Join(repo, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(text), "\n## Command line\n")
+	script := block(section, "sh")
+	s := newSite(t)
+	bin, out := t.TempDir(), t.TempDir()
+	if err := os.Symlink(filepath.Join(s.dist, "handler"), filepath.Join(bin, "portico")); err != nil {
+		t.Fatal(err)
+	}
+	here := []string{"make cli\n", "", "$PWD/.data/bin", bin, "http://127.0.0.1:7071", s.base, "/tmp/", out + "/"}
+	for i := 0; i < len(here); i += 2 {
+		if !strings.Contains(script, here[i]) {
+			t.Fatalf("the README does not say %s", here[i])
+		}
+	}
+	script = strings.NewReplacer(here...).Replace(script)
+	shown := s.shell(t, script)
+	for _, want := range []string{"state     Finished", "promotion.approved", "ok       server ready"} {
+		if !strings.Contains(shown, want) {
+			t.Errorf("the commands do not show %q:\n%s", want, shown)
+		}
+	}
+	if a, b := readFile(t, out+"/may.csv"), readFile(t, out+"/job.csv"); a != b || len(records(t, a)) != len(s.may) {
+		t.Error("scored at once and as a batch, May is not the same")
+	}
+}
+
 // shell runs commands at the root of the repository as the README's reader:
 // make finds the tokens of this system.
 func (s *site) shell(t *testing.T, script string) string {

@@ -284,7 +284,7 @@ func (s *session) connect() (*client.Client, error) {
 // token is the caller's, where one is needed.
 func (s *session) token(what string) (string, error) {
 	if s.set.Token == "" {
-		return "", usage("%s needs a token: set PORTICO_TOKEN, or give -token-file", what)
+		return "", usage("a token is needed for %s: set PORTICO_TOKEN, or give -token-file", what)
 	}
 	return s.set.Token, nil
 }

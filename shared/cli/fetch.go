@@ -54,7 +54,7 @@ func (s *session) fetch(ctx context.Context, c *client.Client, r *jobReport) err
 	for _, name := range slices.Sorted(maps.Keys(results)) {
 		to := out
 		if folder {
-			to = filepath.Join(out, fileName(name)+path.Ext(results[name].RelativeLocation))
+			to = filepath.Join(out, fileName(strings.ReplaceAll(name, "/", "_"))+path.Ext(results[name].RelativeLocation))
 		}
 		if err := s.save(ctx, c, addressOf(results[name]), to); err != nil {
 			return err

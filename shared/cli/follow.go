@@ -87,16 +87,26 @@ func jobLine(st *batch.Status, chunks, rows *meter) string {
 	case p == nil || p.Chunks == 0 && !st.StatusCode.Ended():
 		return string(st.StatusCode)
 	}
-	speed := ""
-	if r := rows.rate(); r > 0 {
-		speed = count(int64(r)) + " rows/s"
+	// The server knows its pace; how fast the status moves is the next best.
+	rate, left := p.RecentRowsPerSecond, chunks.left(float64(p.Chunks))
+	if rate == 0 {
+		rate = rows.rate()
 	}
-	bad := ""
+	if p.SecondsLeft != nil {
+		left = duration(time.Duration(*p.SecondsLeft)*time.Second) + " left"
+	}
+	speed, bad := "", ""
+	if rate > 0 {
+		speed = count(int64(rate)) + " rows/s"
+	}
 	if p.BadRows > 0 {
 		bad = count(p.BadRows) + " bad"
 	}
-	return bar(float64(p.ChunksDone), float64(p.Chunks),
-		fmt.Sprintf("%s of %s", count(p.ChunksDone), plural(p.Chunks, "chunk")), plural(p.RowsRead, "row"), bad, speed, chunks.left(float64(p.Chunks)))
+	done, of := float64(p.ChunksDone), float64(p.Chunks)
+	if p.Rows > 0 {
+		done, of = float64(p.RowsRead), float64(p.Rows)
+	}
+	return bar(done, of, fmt.Sprintf("%s of %s", count(p.ChunksDone), plural(p.Chunks, "chunk")), plural(p.RowsRead, "row"), bad, speed, left)
 }
 
 // jobText is a job in words.
@@ -123,6 +133,12 @@ func jobText(w io.Writer, r *jobReport) {
 		if p.IgnoredColumns > 0 {
 			line("ignored", "%s of the input", plural(p.IgnoredColumns, "column"))
 		}
+	}
+	if p := st.Progress; p != nil && p.RowsPerSecond > 0 {
+		line("pace", "%s rows/s", count(int64(p.RowsPerSecond)))
+	}
+	if p := st.Progress; p != nil && p.SecondsLeft != nil {
+		line("left", "about %s", duration(time.Duration(*p.SecondsLeft)*time.Second))
 	}
 	if !st.StartTime.IsZero() && !st.EndTime.IsZero() {
 		line("took", "%v", st.EndTime.Sub(st.StartTime).Round(time.Millisecond))

@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"net/http"
+	"net/url"
 	"text/tabwriter"
 	"time"
 
@@ -63,6 +65,7 @@ Ctrl-C leaves the job running. A submission that is repeated with the same
 			flags: func(f *flag.FlagSet, o *options) {
 				o.caller(f)
 				f.IntVar(&o.limit, "limit", 20, "at most so `many`")
+				f.StringVar(&o.state, "state", "", "only those in this `state`: NotStarted, Running, Finished, Failed or Cancelled")
 			},
 			run: jobList,
 		},
@@ -189,15 +192,16 @@ func jobList(ctx context.Context, s *session, _ []string) error {
 	if s.opt.limit < 1 {
 		return usage("-limit is a number from 1")
 	}
-	t, err := s.target(ctx)
+	t, err := s.find(ctx)
 	if err != nil {
 		return err
 	}
+	bearer := cmp.Or(t.key, s.set.Token) // members look without a key
 	all := []batch.Listed{}
 	for after := ""; len(all) < s.opt.limit; {
 		var page batch.Page
-		path := fmt.Sprintf("%s?limit=%d&after=%s", t.path("/jobs"), min(s.opt.limit-len(all), batch.MaxListed), after)
-		if _, err := t.Get(ctx, path, t.key, &page); err != nil {
+		path := fmt.Sprintf("%s?limit=%d&after=%s&state=%s", t.path("/jobs"), min(s.opt.limit-len(all), batch.MaxListed), after, url.QueryEscape(s.opt.state))
+		if _, err := t.Get(ctx, path, bearer, &page); err != nil {
 			return err
 		}
 		all = append(all, page.Jobs...)

@@ -32,6 +32,7 @@ type options struct {
 	wait                        bool
 	out                         string
 	limit                       int
+	state                       string
 	format, inputFormat         string
 	output                      string
 	batch                       int

@@ -62,17 +62,25 @@ func (s *csvSource) next() ([]string, []json.RawMessage, error) {
 			cells[i] = null
 			continue
 		}
-		if cells[i], err = json.Marshal(text); err != nil {
-			return nil, nil, err
-		}
+		cells[i] = appendText(nil, text)
 	}
 	return s.header, cells, nil
+}
+
+// appendText appends a text as a JSON string.
+func appendText(dst []byte, text string) []byte {
+	b := bytes.NewBuffer(dst)
+	e := json.NewEncoder(b)
+	e.SetEscapeHTML(false)
+	e.Encode(text) //nolint:errcheck // a text into memory
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
 
 // jsonSource reads row objects: an array of them, or one after the other.
 type jsonSource struct {
 	d     *json.Decoder
 	array bool
+	ended bool
 	row   int64
 }
 
@@ -96,9 +104,16 @@ func newJSON(r io.Reader) (*jsonSource, error) {
 }
 
 func (s *jsonSource) next() ([]string, []json.RawMessage, error) {
+	if s.ended {
+		return nil, nil, io.EOF
+	}
 	if s.array && !s.d.More() {
 		if _, err := s.d.Token(); err != nil {
 			return nil, nil, fmt.Errorf("the input ends within its array, after row %d", s.row)
+		}
+		s.ended = true
+		if _, err := s.d.Token(); err != io.EOF {
+			return nil, nil, fmt.Errorf("the input goes on behind its array, after row %d", s.row)
 		}
 		return nil, nil, io.EOF
 	}
@@ -106,6 +121,8 @@ func (s *jsonSource) next() ([]string, []json.RawMessage, error) {
 	var row json.RawMessage
 	if err := s.d.Decode(&row); err == io.EOF && !s.array {
 		return nil, nil, io.EOF
+	} else if err == io.EOF {
+		return nil, nil, fmt.Errorf("the input ends within its array, after row %d", s.row-1)
 	} else if err != nil {
 		return nil, nil, fmt.Errorf("row %d: %w", s.row, err)
 	}

@@ -191,7 +191,7 @@ func (sc *scorer) all(ctx context.Context, src source) error {
 	for {
 		records, err := gather(src, sc.rows, callBytes)
 		if err != nil {
-			return fmt.Errorf("%w (behind %s)", err, plural(sc.done, "row"))
+			return err
 		}
 		if len(records.Values) == 0 {
 			if sc.done > 0 {
@@ -359,15 +359,12 @@ func (p *printer) objects(columns []string, rows [][]*string) error {
 		b = append(b, "[,"[min(p.rows, 1)], '\n')
 		p.rows++
 		for i, cell := range row {
-			name, err := json.Marshal(columns[i])
-			if err != nil {
-				return err
+			b = append(appendText(append(b, "{,"[min(i, 1)]), columns[i]), ':')
+			if cell == nil {
+				b = append(b, null...)
+			} else {
+				b = appendText(b, *cell)
 			}
-			value, err := json.Marshal(cell)
-			if err != nil {
-				return err
-			}
-			b = append(append(append(append(b, "{,"[min(i, 1)]), name...), ':'), value...)
 		}
 		b = append(b, '}')
 	}

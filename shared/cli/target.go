@@ -14,6 +14,9 @@ import (
 type target struct {
 	*client.Client
 	ws, id, key string
+	// service (an id) and name are what members call it by, where they are
+	// known.
+	service, name string
 }
 
 func (t *target) path(rest string) string {
@@ -45,6 +48,29 @@ func parseAddress(text string) (a address, ok bool) {
 // target finds the endpoint that is meant, and a key to it: by its address or
 // ids and a key, or by names and a token.
 func (s *session) target(ctx context.Context) (*target, error) {
+	t, err := s.find(ctx)
+	if err != nil || t.key != "" {
+		return t, err
+	}
+	c, token, err := s.member(ctx, "an endpoint without its key")
+	if err != nil {
+		return nil, err
+	}
+	if t.name == "" {
+		if err := s.nameOf(ctx, c, token, t); err != nil {
+			return nil, err
+		}
+	}
+	var keys struct{ Primary string }
+	if _, err := c.Get(ctx, client.Manage(t.ws, "services", t.service, "endpoints", t.name, "keys"), token, &keys); err != nil {
+		return nil, err
+	}
+	t.key = keys.Primary
+	return t, nil
+}
+
+// find finds the endpoint that is meant, with the key of the settings, if any.
+func (s *session) find(ctx context.Context) (*target, error) {
 	if a, ok := parseAddress(s.set.Endpoint); ok {
 		s.set.Server, s.set.Workspace, s.set.Endpoint = a.server, a.ws, a.endpoint
 	}
@@ -55,56 +81,43 @@ func (s *session) target(ctx context.Context) (*target, error) {
 	t := &target{Client: c, key: s.set.Key}
 	if service.ValidID(s.set.Endpoint) && service.ValidID(s.set.Workspace) {
 		t.ws, t.id = s.set.Workspace, s.set.Endpoint
-		if t.key != "" {
-			return t, nil
-		}
+		return t, nil
 	}
-	c, token, err := s.member(ctx, "an endpoint that is not named by address and key")
+	c, token, err := s.member(ctx, "an endpoint that is not named by its address")
 	if err != nil {
 		return nil, err
 	}
-	svc, e, err := s.endpoint(ctx, c, token)
+	svc, err := c.Service(ctx, s.ws, s.set.Service, token)
 	if err != nil {
-		return nil, err
+		return nil, named(err, "PORTICO_SERVICE", "-service")
 	}
-	t.ws, t.id = s.ws, e.ID
-	if t.key == "" {
-		var keys struct{ Primary string }
-		if _, err := c.Get(ctx, client.Manage(s.ws, "services", svc, "endpoints", e.Name, "keys"), token, &keys); err != nil {
-			return nil, err
-		}
-		t.key = keys.Primary
+	e, err := c.Endpoint(ctx, s.ws, svc.ID, cmp.Or(s.set.Endpoint, service.Default), token)
+	if err != nil {
+		return nil, named(err, "PORTICO_ENDPOINT", "-endpoint")
 	}
+	t.ws, t.id, t.service, t.name = s.ws, e.ID, svc.ID, e.Name
 	return t, nil
 }
 
-// endpoint finds an endpoint by what names it.
-func (s *session) endpoint(ctx context.Context, c *client.Client, token string) (svc string, e client.Endpoint, err error) {
-	if s.set.Service == "" && service.ValidID(s.set.Endpoint) {
-		// Its address says nothing of the service: it is one of them.
-		var all []client.Named
-		if _, err := c.Get(ctx, client.Manage(s.ws, "services"), token, &all); err != nil {
-			return "", e, err
+// nameOf finds the service of an endpoint of which the id alone is known.
+func (s *session) nameOf(ctx context.Context, c *client.Client, token string, t *target) error {
+	var services []client.Named
+	if _, err := c.Get(ctx, client.Manage(t.ws, "services"), token, &services); err != nil {
+		return err
+	}
+	for _, svc := range services {
+		var endpoints []client.Endpoint
+		if _, err := c.Get(ctx, client.Manage(t.ws, "services", svc.ID, "endpoints"), token, &endpoints); err != nil {
+			return err
 		}
-		for _, svc := range all {
-			var endpoints []client.Endpoint
-			if _, err := c.Get(ctx, client.Manage(s.ws, "services", svc.ID, "endpoints"), token, &endpoints); err != nil {
-				return "", e, err
-			}
-			for _, e := range endpoints {
-				if e.ID == s.set.Endpoint {
-					return svc.ID, e, nil
-				}
+		for _, e := range endpoints {
+			if e.ID == t.id {
+				t.service, t.name = svc.ID, e.Name
+				return nil
 			}
 		}
-		return "", e, usage("no service of the workspace has an endpoint %s", s.set.Endpoint)
 	}
-	found, err := c.Service(ctx, s.ws, s.set.Service, token)
-	if err != nil {
-		return "", e, named(err, "PORTICO_SERVICE", "-service")
-	}
-	e, err = c.Endpoint(ctx, s.ws, found.ID, cmp.Or(s.set.Endpoint, service.Default), token)
-	return found.ID, e, named(err, "PORTICO_ENDPOINT", "-endpoint")
+	return usage("no service of the workspace has an endpoint %s", t.id)
 }
 
 // targetOf is target for a job: of an address, or an id with the endpoint's

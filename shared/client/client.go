@@ -36,6 +36,7 @@ type Client struct {
 	http     *http.Client
 	patience time.Duration
 	waiting  func(why string, pause time.Duration)
+	sleep    func(context.Context, time.Duration) error
 }
 
 // Options of a Client.
@@ -61,7 +62,7 @@ func New(server string, o Options) (*Client, error) {
 	if o.Waiting == nil {
 		o.Waiting = func(string, time.Duration) {}
 	}
-	return &Client{base: u.Scheme + "://" + u.Host, http: o.HTTP, patience: o.Patience, waiting: o.Waiting}, nil
+	return &Client{base: u.Scheme + "://" + u.Host, http: o.HTTP, patience: o.Patience, waiting: o.Waiting, sleep: sleep}, nil
 }
 
 // Base is the server's address.
@@ -243,7 +244,7 @@ func (c *Client) answer(ctx context.Context, call Call, read func(*http.Response
 			return err
 		}
 		c.waiting(err.Error(), pause)
-		if err := sleep(ctx, pause); err != nil {
+		if err := c.sleep(ctx, pause); err != nil {
 			return err
 		}
 	}

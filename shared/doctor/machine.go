@@ -97,11 +97,6 @@ func (m *Machine) blobs(ctx context.Context, c *checkup) {
 // storage is ahead.
 func roundTrip(ctx context.Context, b storage.Blobs) (ahead time.Duration, err error) {
 	key := "doctor/" + service.NewID()
-	before := time.Now()
-	if _, err := b.Put(ctx, key, probe, nil, storage.Condition{IfAbsent: true}); err != nil {
-		return 0, fault.Wrap(err, fault.Unavailable, "write a blob")
-	}
-	after := time.Now()
 	defer func() { // whatever else fails, and whoever has lost patience
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 		defer cancel()
@@ -109,6 +104,11 @@ func roundTrip(ctx context.Context, b storage.Blobs) (ahead time.Duration, err e
 			err = fault.Wrap(gone, fault.Unavailable, "delete a blob")
 		}
 	}()
+	before := time.Now()
+	if _, err := b.Put(ctx, key, probe, nil, storage.Condition{IfAbsent: true}); err != nil {
+		return 0, fault.Wrap(err, fault.Unavailable, "write a blob")
+	}
+	after := time.Now()
 	info, r, err := b.Get(ctx, key, storage.ReadOptions{})
 	if err != nil {
 		return 0, fault.Wrap(err, fault.Unavailable, "read a blob")
@@ -149,9 +149,6 @@ func (m *Machine) tables(ctx context.Context) (detail string, err error) {
 	const table, partition = "catalog", "doctor"
 	row, t := service.NewID(), m.Store.Tables
 	fail := func(err error, op string) (string, error) { return "", fault.Wrap(err, fault.Unavailable, op) }
-	if _, err := t.Apply(ctx, table, partition, storage.Op{Kind: storage.Insert, Row: row, Props: storage.Props{"n": int64(1)}}); err != nil {
-		return fail(err, "insert a row")
-	}
 	defer func() {
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 		defer cancel()
@@ -160,6 +157,9 @@ func (m *Machine) tables(ctx context.Context) (detail string, err error) {
 			detail, err = fail(gone, "delete a row")
 		}
 	}()
+	if _, err := t.Apply(ctx, table, partition, storage.Op{Kind: storage.Insert, Row: row, Props: storage.Props{"n": int64(1)}}); err != nil {
+		return fail(err, "insert a row")
+	}
 	e, err := t.Get(ctx, table, partition, row)
 	if err != nil {
 		return fail(err, "read a row")

@@ -15,7 +15,7 @@ func Server(ctx context.Context, s *client.Client) []Check {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	before := time.Now()
-	status, header, body, err := s.Probe(ctx, "/health/live")
+	status, header, _, err := s.Probe(ctx, "/health/live")
 	after := time.Now()
 	switch {
 	case err != nil:
@@ -31,7 +31,8 @@ func Server(ctx context.Context, s *client.Client) []Check {
 	} else {
 		c.add("server clock", Skipped, "the server does not say what time it is")
 	}
-	if status, _, body, err = s.Probe(ctx, "/health/ready"); err != nil {
+	status, _, body, err := s.Probe(ctx, "/health/ready")
+	if err != nil {
 		c.add("server ready", Failed, "%s", err)
 		return c
 	}
