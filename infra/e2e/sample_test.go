@@ -202,9 +202,13 @@ func TestKilled(t *testing.T) {
 		go func() { done <- samples.Run(ctx, s.base, s.token, &out) }()
 		var err error
 		if attempt < 6 {
+			within := 2500 // about as long as a walk takes
+			if attempt == 0 {
+				within = 500 // the first is not to escape
+			}
 			select {
 			case err = <-done:
-			case <-time.After(time.Duration(200+rng.IntN(2500)) * time.Millisecond):
+			case <-time.After(time.Duration(200+rng.IntN(within)) * time.Millisecond):
 				kills++
 				if attempt%2 == 0 {
 					s.killHandler()

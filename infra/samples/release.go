@@ -137,7 +137,7 @@ func (w *walk) goLive(ctx context.Context, p *published, row map[string]any, par
 	if err := w.until(ctx, p.production, row, parameters, staged); err != nil {
 		return fmt.Errorf("production of %s: %w", p.name, err)
 	}
-	w.say("  production answers the same")
+	w.say("  production answers %s", scores(staged))
 	return nil
 }
 
