@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs every fuzz target of the repository for the time given, one after the
+# Runs every fuzz target of the repository for the time (10s) or number of inputs (3000x) given, one after the
 # other; the first failure ends it. A new crasher lies under testdata/fuzz of
 # its package and is to be committed with its fix.
 set -eu
