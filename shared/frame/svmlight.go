@@ -227,11 +227,14 @@ func AppendSVMLightRows(dst []byte, f *Frame, lo, hi int) []byte {
 		}
 	}
 	for r := lo; r < hi; r++ {
-		v := 0.0
-		if target != nil {
-			v = svmLabel(target, r)
+		switch {
+		case target == nil:
+			dst = append(dst, '0')
+		case target.Field.Type.Integer() && !target.IsNull(r): // above 2^53 a float64 would round it
+			dst = target.Print(dst, r)
+		default:
+			dst = appendSVMNumber(dst, svmLabel(target, r))
 		}
-		dst = appendSVMNumber(dst, v)
 		for i, c := range features {
 			v := c.Float(r)
 			if v == 0 {
