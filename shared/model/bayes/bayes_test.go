@@ -1,11 +1,11 @@
 package bayes
 
 import (
-	"encoding/binary"
-	"errors"
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/portico-ml/portico/shared/model/modeltest"
 )
 
 func random(rng *rand.Rand, features int) *Weights {
@@ -20,26 +20,13 @@ func random(rng *rand.Rand, features int) *Weights {
 	return w
 }
 
-func open(t testing.TB, w *Weights) *Model {
-	t.Helper()
-	b, err := w.Encode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := Open(b)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
-}
-
 // TestPredict compares with the definition, alone and together.
 func TestPredict(t *testing.T) {
 	const rows = 30
 	rng := rand.New(rand.NewPCG(1, 1))
 	for _, features := range []int{0, 1, 6} {
 		w := random(rng, features)
-		m := open(t, w)
+		m := modeltest.Reopen(t, w, Open)
 		x := make([]float64, features*rows)
 		for i := range x {
 			x[i] = 3 * rng.NormFloat64()
@@ -96,41 +83,18 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("%s: encoded", name)
 		}
 	}
-	b, err := random(rng, 2).Encode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	change := func(at int, v uint32) []byte {
-		c := append([]byte(nil), b...)
-		binary.LittleEndian.PutUint32(c[at:], v)
-		return c
-	}
-	for name, b := range map[string][]byte{
-		"empty": nil, "cut": b[:len(b)-1], "longer": append(append([]byte(nil), b...), 0), "version": change(0, 9),
-		"features": change(4, 3), "features too many": change(4, 1<<31), "NaN": change(len(b)-4, 0x7ff80000),
-	} {
-		if _, err := Open(b); !errors.Is(err, ErrDamaged) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
+	modeltest.Damaged(t, modeltest.Encode(t, random(rng, 2)), Open, ErrDamaged, modeltest.Damage{
+		"version":  {0, 9},
+		"features": {4, 3}, "features too many": {4, 1 << 31}, "NaN": {-4, 0x7ff80000},
+	})
 }
 
 func FuzzOpen(f *testing.F) {
+	var seeds []modeltest.Encoder
 	for i := range 4 {
-		b, err := random(rand.New(rand.NewPCG(3, uint64(i))), i).Encode()
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(b)
+		seeds = append(seeds, random(rand.New(rand.NewPCG(3, uint64(i))), i))
 	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		m, err := Open(b)
-		if err != nil {
-			if !errors.Is(err, ErrDamaged) {
-				t.Fatalf("error %v is not ErrDamaged", err)
-			}
-			return
-		}
+	modeltest.FuzzOpen(f, Open, ErrDamaged, func(t *testing.T, m *Model) {
 		m.NewSession().Predict(make([]float64, m.Features()), 1, make([]float64, 2))
-	})
+	}, seeds...)
 }

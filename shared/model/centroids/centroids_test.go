@@ -1,11 +1,11 @@
 package centroids
 
 import (
-	"encoding/binary"
-	"errors"
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/portico-ml/portico/shared/model/modeltest"
 )
 
 // random makes weights, and rows with one missing cell in thirty.
@@ -29,38 +29,14 @@ func random(rng *rand.Rand, metric Metric, scaled bool, rows int) (w *Weights, x
 	return w, x
 }
 
-func open(t testing.TB, w *Weights) *Model {
-	t.Helper()
-	b, err := w.Encode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := Open(b)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
-}
-
 // TestDistances compares with the definition, alone and together.
 func TestDistances(t *testing.T) {
-	const rows = 70
 	for i := range 4 {
-		w, x := random(rand.New(rand.NewPCG(1, uint64(i))), Metric(i&1), i&2 != 0, rows)
-		s := open(t, w).NewSession()
-		out, alone, one := make([]float64, rows*3), make([]float64, 3), make([]float64, 5)
-		s.Predict(x, rows, out)
-		if n := testing.AllocsPerRun(10, func() { s.Predict(x, rows, out) }); n > 0 {
-			t.Errorf("%v allocations", n)
-		}
-		for r := range rows {
-			for f := range one {
-				one[f] = x[f*rows+r]
-			}
-			s.Predict(one, 1, alone)
-			for k := range 3 {
+		w, x := random(rand.New(rand.NewPCG(1, uint64(i))), Metric(i&1), i&2 != 0, 70)
+		modeltest.Rows(t, modeltest.Reopen(t, w, Open).NewSession(), x, 5, 3, func(r int, row, scored []float64) {
+			for k, got := range scored {
 				var dot, a, b, square float64
-				for f, v := range one {
+				for f, v := range row {
 					if w.Scale != nil {
 						v = (v - w.Offset[f]) * w.Scale[f]
 					}
@@ -71,15 +47,11 @@ func TestDistances(t *testing.T) {
 				if w.Metric == Cosine {
 					want = 1 - dot/math.Sqrt(a*b)
 				}
-				got := out[r*3+k]
 				if !(math.Abs(got-want) <= 1e-12*max(1, want)) && !(math.IsNaN(got) && math.IsNaN(want)) {
 					t.Fatalf("case %d, row %d, center %d: %v, want %v", i, r, k, got, want)
 				}
-				if math.Float64bits(got) != math.Float64bits(alone[k]) && !math.IsNaN(got) {
-					t.Fatalf("case %d, row %d, center %d: %v together, %v alone", i, r, k, got, alone[k])
-				}
 			}
-		}
+		})
 	}
 }
 
@@ -101,7 +73,7 @@ func TestExtremes(t *testing.T) {
 	} {
 		w := &Weights{Features: 2, Metric: c.metric, Centers: []float64{c.center, c.center}}
 		out := make([]float64, 1)
-		open(t, w).NewSession().Predict([]float64{c.row0, c.row1}, 1, out)
+		modeltest.Reopen(t, w, Open).NewSession().Predict([]float64{c.row0, c.row1}, 1, out)
 		if math.Abs(out[0]-c.want) > 1e-15*c.want+1e-15 && c.want < 1 || math.Abs(out[0]/c.want-1) > 1e-15 && c.want >= 1 {
 			t.Errorf("(%v, %v) from %v twice: %v, want %v", c.row0, c.row1, c.center, out[0], c.want)
 		}
@@ -122,42 +94,19 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("%s: encoded", name)
 		}
 	}
-	b, err := good().Encode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	change := func(at int, v uint32) []byte {
-		c := append([]byte(nil), b...)
-		binary.LittleEndian.PutUint32(c[at:], v)
-		return c
-	}
-	for name, b := range map[string][]byte{
-		"empty": nil, "cut": b[:len(b)-1], "longer": append(append([]byte(nil), b...), 0), "version": change(0, 9), "metric": change(4, 2),
-		"scaled": change(8, 1), "features": change(12, 1<<31), "no features": change(12, 0), "centers": change(16, 1<<30), "NaN": change(len(b)-4, 0x7ff80000),
-	} {
-		if _, err := Open(b); !errors.Is(err, ErrDamaged) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
+	modeltest.Damaged(t, modeltest.Encode(t, good()), Open, ErrDamaged, modeltest.Damage{
+		"version": {0, 9}, "metric": {4, 2},
+		"scaled": {8, 1}, "features": {12, 1 << 31}, "no features": {12, 0}, "centers": {16, 1 << 30}, "NaN": {-4, 0x7ff80000},
+	})
 }
 
 func FuzzOpen(f *testing.F) {
+	var seeds []modeltest.Encoder
 	for i := range 4 {
 		w, _ := random(rand.New(rand.NewPCG(3, uint64(i))), Metric(i&1), i&2 != 0, 0)
-		b, err := w.Encode()
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(b)
+		seeds = append(seeds, w)
 	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		m, err := Open(b)
-		if err != nil {
-			if !errors.Is(err, ErrDamaged) {
-				t.Fatalf("error %v is not ErrDamaged", err)
-			}
-			return
-		}
+	modeltest.FuzzOpen(f, Open, ErrDamaged, func(t *testing.T, m *Model) {
 		out := make([]float64, m.Outputs())
 		m.NewSession().Predict(make([]float64, m.Features()), 1, out)
 		for _, d := range out {
@@ -165,12 +114,12 @@ func FuzzOpen(f *testing.F) {
 				t.Fatalf("a distance of %v", d)
 			}
 		}
-	})
+	}, seeds...)
 }
 
 func BenchmarkPredict(b *testing.B) {
 	w, x := random(rand.New(rand.NewPCG(4, 4)), Euclidean, false, 64)
-	s := open(b, w).NewSession()
+	s := modeltest.Reopen(b, w, Open).NewSession()
 	out := make([]float64, 64*3)
 	for b.Loop() {
 		s.Predict(x, 64, out)

@@ -1,12 +1,11 @@
 package kernel
 
 import (
-	"encoding/binary"
-	"errors"
 	"math"
 	"math/rand/v2"
-	"slices"
 	"testing"
+
+	"github.com/portico-ml/portico/shared/model/modeltest"
 )
 
 // random makes weights of 5 features and 4 vectors, and rows with one missing
@@ -29,52 +28,27 @@ func random(rng *rand.Rand, rows int) (w *Weights, x []float64) {
 	return w, x
 }
 
-func open(t testing.TB, w *Weights) *Model {
-	t.Helper()
-	b, err := w.Encode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := Open(b)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
-}
-
 // TestSums compares with the definition, alone and together.
 func TestSums(t *testing.T) {
-	const rows = 70
-	w, x := random(rand.New(rand.NewPCG(1, 1)), rows)
-	s := open(t, w).NewSession()
-	out, alone, one := make([]float64, rows), make([]float64, 1), make([]float64, 5)
-	s.Predict(x, rows, out)
-	if n := testing.AllocsPerRun(10, func() { s.Predict(x, rows, out) }); n > 0 {
-		t.Errorf("%v allocations", n)
-	}
-	for r := range rows {
-		for f := range one {
-			one[f] = x[f*rows+r]
-		}
-		s.Predict(one, 1, alone)
+	w, x := random(rand.New(rand.NewPCG(1, 1)), 70)
+	s := modeltest.Reopen(t, w, Open).NewSession()
+	modeltest.Rows(t, s, x, 5, 1, func(r int, row, got []float64) {
 		want := w.Base
 		for v, c := range w.Coefficients {
 			d := 0.0
-			for f, x := range one {
+			for f, x := range row {
 				d += math.Pow((x-w.Offset[f])*w.Scale[f]-w.Vectors[v*5+f], 2)
 			}
 			want += c * math.Exp(-w.Gamma*d)
 		}
-		if got := out[r]; !(math.Abs(got-want) <= 1e-13) && !(math.IsNaN(got) && math.IsNaN(want)) {
-			t.Fatalf("row %d: %v, want %v", r, got, want)
+		if !(math.Abs(got[0]-want) <= 1e-13) && !(math.IsNaN(got[0]) && math.IsNaN(want)) {
+			t.Fatalf("row %d: %v, want %v", r, got[0], want)
 		}
-		if math.Float64bits(out[r]) != math.Float64bits(alone[0]) && !math.IsNaN(out[r]) {
-			t.Fatalf("row %d: %v together, %v alone", r, out[r], alone[0])
-		}
-	}
-	s.Predict([]float64{1e308, -1e308, 0, 0, 0}, 1, alone)
-	if alone[0] != w.Base {
-		t.Errorf("far from all vectors: %v, want %v", alone[0], w.Base)
+	})
+	far := make([]float64, 1)
+	s.Predict([]float64{1e308, -1e308, 0, 0, 0}, 1, far)
+	if far[0] != w.Base {
+		t.Errorf("far from all vectors: %v, want %v", far[0], w.Base)
 	}
 }
 
@@ -91,42 +65,19 @@ func TestRefusals(t *testing.T) {
 		}
 	}
 	w, _ := random(rand.New(rand.NewPCG(2, 2)), 0)
-	b, err := w.Encode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	change := func(at int, v uint32) []byte {
-		c := slices.Clone(b)
-		binary.LittleEndian.PutUint32(c[at:], v)
-		return c
-	}
-	for name, b := range map[string][]byte{
-		"empty": nil, "cut": b[:len(b)-1], "longer": append(slices.Clone(b), 0), "version": change(0, 9),
-		"features": change(4, 1<<31), "no features": change(4, 0), "vectors": change(8, 1<<30), "NaN": change(len(b)-4, 0x7ff80000),
-	} {
-		if _, err := Open(b); !errors.Is(err, ErrDamaged) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
+	modeltest.Damaged(t, modeltest.Encode(t, w), Open, ErrDamaged, modeltest.Damage{
+		"version":  {0, 9},
+		"features": {4, 1 << 31}, "no features": {4, 0}, "vectors": {8, 1 << 30}, "NaN": {-4, 0x7ff80000},
+	})
 }
 
 func FuzzOpen(f *testing.F) {
+	var seeds []modeltest.Encoder
 	for i := range 3 {
 		w, _ := random(rand.New(rand.NewPCG(3, uint64(i))), 0)
-		b, err := w.Encode()
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(b)
+		seeds = append(seeds, w)
 	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		m, err := Open(b)
-		if err != nil {
-			if !errors.Is(err, ErrDamaged) {
-				t.Fatalf("error %v is not ErrDamaged", err)
-			}
-			return
-		}
+	modeltest.FuzzOpen(f, Open, ErrDamaged, func(t *testing.T, m *Model) {
 		m.NewSession().Predict(make([]float64, m.Features()), 1, make([]float64, m.Outputs()))
-	})
+	}, seeds...)
 }

@@ -1,12 +1,11 @@
 package linear
 
 import (
-	"encoding/binary"
-	"errors"
 	"math"
 	"math/rand/v2"
-	"strings"
 	"testing"
+
+	"github.com/portico-ml/portico/shared/model/modeltest"
 )
 
 // random makes weights, and rows with one missing cell in ten.
@@ -28,19 +27,6 @@ func random(rng *rand.Rand, features, outputs, rows int) (w *Weights, x []float6
 	return w, x
 }
 
-func open(t testing.TB, w *Weights) *Model {
-	t.Helper()
-	b, err := w.Encode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := Open(b)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
-}
-
 // TestSums compares with the definition, in each precision and treatment of
 // missing cells, alone and together.
 func TestSums(t *testing.T) {
@@ -48,31 +34,20 @@ func TestSums(t *testing.T) {
 	for i := range 4 {
 		w, x := random(rand.New(rand.NewPCG(1, uint64(i))), 9, 3, rows)
 		w.Single, w.SkipMissing = i&1 != 0, i&2 != 0
-		m := open(t, w)
-		out := make([]float64, rows*3)
-		m.Predict(x, rows, out)
+		m := modeltest.Reopen(t, w, Open)
 		contributions := make([]float64, rows*3*10)
 		m.Contributions(x, rows, contributions)
-		alone, one := make([]float64, 3), make([]float64, 9)
-		for r := range rows {
-			for f := range one {
-				one[f] = x[f*rows+r]
-			}
-			m.Predict(one, 1, alone)
-			for k := range 3 {
+		modeltest.Rows(t, m, x, 9, 3, func(r int, row, scored []float64) {
+			for k, got := range scored {
 				want := new32(w.Single, w.Base[k])
-				for f, v := range one {
+				for f, v := range row {
 					if v != v && w.SkipMissing {
 						continue
 					}
 					want = new32(w.Single, want+new32(w.Single, new32(w.Single, v)*new32(w.Single, w.Coefficients[k*9+f])))
 				}
-				got := out[r*3+k]
 				if math.Float64bits(got) != math.Float64bits(want) && got == got || (got != got) != (want != want) {
 					t.Fatalf("case %d, row %d, output %d: %v, want %v", i, r, k, got, want)
-				}
-				if math.Float64bits(got) != math.Float64bits(alone[k]) && got == got {
-					t.Fatalf("case %d, row %d, output %d: %v together, %v alone", i, r, k, got, alone[k])
 				}
 				sum := 0.0
 				for _, v := range contributions[(r*3+k)*10:][:10] {
@@ -82,7 +57,7 @@ func TestSums(t *testing.T) {
 					t.Errorf("case %d, row %d, output %d: contributions add up to %v, not %v", i, r, k, sum, want)
 				}
 			}
-		}
+		})
 	}
 }
 
@@ -109,11 +84,11 @@ func TestFold(t *testing.T) {
 		z[f] = (x[f] - mean[f]) / s
 	}
 	want, got := make([]float64, 2), make([]float64, 2)
-	open(t, w).Predict(z, 1, want)
+	modeltest.Reopen(t, w, Open).Predict(z, 1, want)
 	if err := w.Fold(mean, scale); err != nil {
 		t.Fatal(err)
 	}
-	open(t, w).Predict(x, 1, got)
+	modeltest.Reopen(t, w, Open).Predict(x, 1, got)
 	for k := range got {
 		if math.Abs(got[k]-want[k]) > 1e-12 {
 			t.Errorf("output %d: %v, want %v", k, got[k], want[k])
@@ -143,51 +118,28 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("%s: encoded", name)
 		}
 	}
-	b, err := good().Encode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	change := func(at int, v uint32) []byte {
-		c := append([]byte(nil), b...)
-		binary.LittleEndian.PutUint32(c[at:], v)
-		return c
-	}
-	for name, b := range map[string][]byte{
-		"empty": nil, "cut": b[:len(b)-1], "longer": append(append([]byte(nil), b...), 0), "version": change(0, 9), "flags": change(4, 8),
-		"features": change(8, 1<<31), "outputs": change(12, 0), "outputs too many": change(12, 1<<30), "NaN": change(len(b)-4, 0x7ff80000),
-	} {
-		if _, err := Open(b); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "damaged") {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
+	modeltest.Damaged(t, modeltest.Encode(t, good()), Open, ErrDamaged, modeltest.Damage{
+		"version": {0, 9}, "flags": {4, 8},
+		"features": {8, 1 << 31}, "outputs": {12, 0}, "outputs too many": {12, 1 << 30}, "NaN": {-4, 0x7ff80000},
+	})
 }
 
 func FuzzOpen(f *testing.F) {
+	var seeds []modeltest.Encoder
 	for i := range 4 {
 		w, _ := random(rand.New(rand.NewPCG(3, uint64(i))), i, i+1, 0)
 		w.Single, w.SkipMissing = i&1 != 0, i&2 != 0
-		b, err := w.Encode()
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(b)
+		seeds = append(seeds, w)
 	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		m, err := Open(b)
-		if err != nil {
-			if !errors.Is(err, ErrDamaged) {
-				t.Fatalf("error %v is not ErrDamaged", err)
-			}
-			return
-		}
+	modeltest.FuzzOpen(f, Open, ErrDamaged, func(t *testing.T, m *Model) {
 		m.Predict(make([]float64, m.Features()), 1, make([]float64, m.Outputs()))
 		m.Contributions(make([]float64, m.Features()), 1, make([]float64, m.Outputs()*(m.Features()+1)))
-	})
+	}, seeds...)
 }
 
 func BenchmarkPredict(b *testing.B) {
 	w, x := random(rand.New(rand.NewPCG(4, 4)), 30, 1, 64)
-	m := open(b, w)
+	m := modeltest.Reopen(b, w, Open)
 	out := make([]float64, 64)
 	for b.Loop() {
 		m.Predict(x, 64, out)
