@@ -145,7 +145,7 @@ func (b *Batch) scoreRows(ctx context.Context, s *sheet, d Deployment, first *se
 		return err
 	}
 	s.header, s.sess = h, sess
-	scan := frame.NewCSVScanner(opt.Comma, frame.CSVState{Records: c.First - 1, Lines: c.Line - 1})
+	scan := frame.NewCSVScanner(opt.Comma, frame.ScanState{Records: c.First - 1, Lines: c.Line - 1})
 	for rest := s.buf.in; len(rest) > 0; {
 		at := scan.State
 		n, _ := scan.Advance(rest, at.Offset+blockBytes)
@@ -201,10 +201,10 @@ func (s *sheet) block(ctx context.Context, data []byte, at frame.Start) error {
 		s.totals = before
 		errs := &s.buf.out[len(s.buf.out)-1]
 		*errs = (*errs)[:marks]
-		scan := frame.NewCSVScanner(comma(s.j.Inputs[s.input].Format), frame.CSVState{Records: at.Record - 1, Lines: at.Line - 1})
+		scan := frame.NewCSVScanner(comma(s.j.Inputs[s.input].Format), frame.ScanState{Records: at.Record - 1, Lines: at.Line - 1})
 		n, _ := scan.Advance(data, int64(len(data)/2))
 		if n == len(data) { // the first half takes all: cut after one record
-			scan = frame.NewCSVScanner(comma(s.j.Inputs[s.input].Format), frame.CSVState{Records: at.Record - 1, Lines: at.Line - 1})
+			scan = frame.NewCSVScanner(comma(s.j.Inputs[s.input].Format), frame.ScanState{Records: at.Record - 1, Lines: at.Line - 1})
 			for n = 0; scan.State.Records < at.Record; {
 				k, _ := scan.Advance(data[n:], 0)
 				n += k

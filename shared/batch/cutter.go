@@ -9,7 +9,7 @@ const scanPiece = 1 << 20
 // segment. A record above the limit is a chunk of its own.
 type cutter struct {
 	seg         *segment
-	scan        *frame.CSVScanner
+	scan        *frame.Scanner
 	size, limit int64
 
 	cur chunk // the one being measured
@@ -69,7 +69,7 @@ func (c *cutter) endBefore() (full bool) {
 	c.seg.Chunks = append(c.seg.Chunks, c.cur)
 	// The line of the long record is known only if it has no line ends yet;
 	// it is good enough for a message.
-	c.seg.End = frame.CSVState{Offset: st.Start, Start: st.Start, Records: st.Records, Lines: st.Lines}
+	c.seg.End = frame.ScanState{Offset: st.Start, Start: st.Start, Records: st.Records, Lines: st.Lines}
 	c.cur = chunk{Offset: st.Start, First: st.Records + 1, Line: st.Lines + 1}
 	return len(c.seg.Chunks) >= segmentChunks
 }

@@ -37,7 +37,7 @@ func FuzzCutter(f *testing.F) {
 		all := count(t, data)
 		seg := &segment{}
 		limit := int64(size) * 4
-		c := cutter{seg: seg, scan: frame.NewCSVScanner(',', frame.CSVState{}), size: int64(size), limit: limit}
+		c := cutter{seg: seg, scan: frame.NewCSVScanner(',', frame.ScanState{}), size: int64(size), limit: limit}
 		c.begin()
 		full := false
 		for rest := data; len(rest) > 0 && !full; {

@@ -318,7 +318,7 @@ func (b *Batch) feed(ctx context.Context, f file, l *frame.Layout, w connect.Wri
 	defer r.Close()
 	var header *frame.CSVHeader
 	rows := l.New(0)
-	scan := frame.NewCSVScanner(comma(f.Format), frame.CSVState{})
+	scan := frame.NewCSVScanner(comma(f.Format), frame.ScanState{})
 	buf, seen := make([]byte, 0, 2*deliveryBytes), 0 // seen of buf were scanned
 	for ended := false; !ended; {
 		if len(buf) == cap(buf) {

@@ -168,7 +168,7 @@ func (b *Batch) firstSegment(ctx context.Context, j *job, in []*blob.Blob) (*seg
 		return nil, fault.New(fault.BadUserArgument, "InputParseError", "the header row is longer than %d bytes", headerMax).At(j.Inputs[0].Name)
 	}
 	seg.Header, seg.Ignored = string(head[:h.Size]), len(h.Extra)
-	seg.End = frame.CSVState{Offset: int64(h.Size), Start: int64(h.Size), Lines: int64(strings.Count(seg.Header, "\n"))}
+	seg.End = frame.ScanState{Offset: int64(h.Size), Start: int64(h.Size), Lines: int64(strings.Count(seg.Header, "\n"))}
 	seg.Last = seg.End.Offset >= size
 	return seg, nil
 }

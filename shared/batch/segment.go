@@ -31,8 +31,8 @@ type segment struct {
 
 	Chunks []chunk `json:"chunks,omitempty"`
 	// End is the scanner's state behind the last chunk.
-	End  frame.CSVState `json:"end"`
-	Last bool           `json:"last,omitempty"`
+	End  frame.ScanState `json:"end"`
+	Last bool            `json:"last,omitempty"`
 }
 
 // pin is the version of an input that the job reads.

@@ -143,7 +143,7 @@ func (f *Files) begin() error {
 	default:
 		return nil
 	}
-	scan, n := frame.NewCSVScanner(comma, frame.CSVState{}), 0
+	scan, n := frame.NewCSVScanner(comma, frame.ScanState{}), 0
 	for n < len(head) && scan.State.Records == 0 { // blank lines come before it
 		k, _ := scan.Advance(head[n:], int64(n)+1)
 		n += k

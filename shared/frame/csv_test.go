@@ -302,7 +302,7 @@ func TestScannerAgrees(t *testing.T) {
 		}
 		want := read(func(h *CSVHeader, yield func([]byte, int64, int64)) { yield(data[h.Size:], 1, 2) })
 		got := read(func(h *CSVHeader, yield func([]byte, int64, int64)) {
-			s := NewCSVScanner(0, CSVState{Offset: int64(h.Size), Lines: 1})
+			s := NewCSVScanner(0, ScanState{Offset: int64(h.Size), Lines: 1})
 			from := s.State
 			for pos := h.Size; pos < len(data); {
 				piece := data[pos:min(len(data), pos+1+r.IntN(60))]
@@ -509,7 +509,7 @@ func BenchmarkScanCSV(b *testing.B) {
 	data, _ := benchFile(50_000)
 	b.SetBytes(int64(len(data)))
 	for b.Loop() {
-		NewCSVScanner(0, CSVState{}).Advance(data, int64(len(data)))
+		NewCSVScanner(0, ScanState{}).Advance(data, int64(len(data)))
 	}
 }
 

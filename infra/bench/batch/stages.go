@@ -86,7 +86,7 @@ func (b *bench) stages(ctx context.Context, whole measured) error {
 		defer timed(&write)()
 		return b.store.Blobs.PutPart(ctx, "bench", storage.PartID{byte(n)}, out)
 	}
-	plan := frame.NewCSVScanner(',', frame.CSVState{})
+	plan := frame.NewCSVScanner(',', frame.ScanState{})
 	for part, rest := 1, data[h.Size:]; len(rest) > 0; part++ {
 		stop := timed(&split)
 		n, whole := plan.Advance(rest, plan.State.Offset+chunkBytes)
@@ -94,7 +94,7 @@ func (b *bench) stages(ctx context.Context, whole measured) error {
 		if !whole {
 			break // the last record is cut off
 		}
-		scan := frame.NewCSVScanner(',', frame.CSVState{})
+		scan := frame.NewCSVScanner(',', frame.ScanState{})
 		out = out[:0]
 		for chunk := rest[:n]; len(chunk) > 0; {
 			at := scan.State

@@ -259,7 +259,7 @@ func (f *Format) Head(data []byte, l *frame.Layout, o Options, rows int) (*frame
 // headCSV returns the first records of data, the header among them.
 func headCSV(data []byte, comma byte, records int) []byte {
 	const step = 64 << 10
-	for scan := frame.NewCSVScanner(comma, frame.CSVState{}); scan.State.Offset < int64(len(data)); {
+	for scan := frame.NewCSVScanner(comma, frame.ScanState{}); scan.State.Offset < int64(len(data)); {
 		at := scan.State.Offset
 		if _, cut := scan.Advance(data[at:], at+step); cut && scan.State.Records >= int64(records) {
 			return data[:scan.State.Offset]
