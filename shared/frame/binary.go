@@ -1,10 +1,13 @@
 package frame
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"math"
 	"math/bits"
 )
@@ -31,84 +34,160 @@ const binaryMagic = "PFRM\x01"
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
+// pieceBytes is what is coded at a time: a table that fills half the memory is
+// stored and read without a second copy of it. It is a multiple of every
+// cell's size.
+const pieceBytes = 64 << 10
+
 // Encode returns f in the internal binary form.
 func Encode(f *Frame) []byte {
+	var b bytes.Buffer
+	if err := Write(&b, f); err != nil {
+		panic("frame: " + err.Error()) // a Buffer takes everything
+	}
+	return b.Bytes()
+}
+
+// Write writes f in the internal binary form, the same bytes as Encode.
+func Write(w io.Writer, f *Frame) error {
 	schema, err := json.Marshal(f.Schema())
 	if err != nil {
-		panic("frame: " + err.Error()) // a Schema always marshals
+		return fmt.Errorf("frame: %w", err) // a Schema always marshals
 	}
-	le := binary.LittleEndian
-	dst := append([]byte(nil), binaryMagic...)
-	dst = le.AppendUint32(dst, uint32(len(schema)))
-	dst = append(dst, schema...)
-	dst = le.AppendUint64(dst, uint64(f.Rows()))
+	e := &encoder{w: w, buf: make([]byte, 0, pieceBytes)}
+	e.put([]byte(binaryMagic))
+	e.uint32(uint32(len(schema)))
+	e.put(schema)
+	e.uint64(uint64(f.Rows()))
 	for _, c := range f.Cols {
-		if c.nulls == 0 {
-			dst = append(dst, 0)
-		} else {
-			dst = append(dst, 1)
-			for _, w := range c.valid[:(c.n+63)/64] {
-				dst = le.AppendUint64(dst, w)
+		e.column(c)
+	}
+	e.flush()
+	e.uint32(e.sum)
+	e.flush()
+	return e.err
+}
+
+// encoder writes in pieces. After an error it goes on and writes nothing.
+type encoder struct {
+	w   io.Writer
+	buf []byte
+	sum uint32 // of what was written
+	err error
+}
+
+func (e *encoder) flush() {
+	e.sum = crc32.Update(e.sum, castagnoli, e.buf)
+	if e.err == nil && len(e.buf) > 0 {
+		_, e.err = e.w.Write(e.buf)
+	}
+	e.buf = e.buf[:0]
+}
+
+// room returns the next n bytes to fill, at most pieceBytes.
+func (e *encoder) room(n int) []byte {
+	if len(e.buf)+n > cap(e.buf) {
+		e.flush()
+	}
+	at := len(e.buf)
+	e.buf = e.buf[:at+n]
+	return e.buf[at:]
+}
+
+func (e *encoder) uint32(v uint32) { binary.LittleEndian.PutUint32(e.room(4), v) }
+
+func (e *encoder) uint64(v uint64) { binary.LittleEndian.PutUint64(e.room(8), v) }
+
+func (e *encoder) put(b []byte) {
+	for len(b) > 0 {
+		n := min(len(b), pieceBytes)
+		copy(e.room(n), b)
+		b = b[n:]
+	}
+}
+
+func (e *encoder) column(c *Column) {
+	le := binary.LittleEndian
+	if c.nulls == 0 {
+		e.put([]byte{0})
+	} else {
+		e.put([]byte{1})
+		putCells(e, c.valid[:(c.n+63)/64], 8, le.PutUint64)
+	}
+	switch {
+	case c.Field.Type == Double:
+		putCells(e, c.Floats, 8, func(b []byte, v float64) { le.PutUint64(b, math.Float64bits(v)) })
+	case c.Field.Type == Boolean:
+		putCells(e, c.Bools, 1, func(b []byte, v bool) {
+			b[0] = 0
+			if v {
+				b[0] = 1
 			}
-		}
-		switch {
-		case c.Field.Type == Double:
-			for _, v := range c.Floats {
-				dst = le.AppendUint64(dst, math.Float64bits(v))
-			}
-		case c.Field.Type == Boolean:
-			for _, v := range c.Bools {
-				b := byte(0)
-				if v {
-					b = 1
-				}
-				dst = append(dst, b)
-			}
-		case c.Field.Type != String:
-			for _, v := range c.Ints {
-				dst = le.AppendUint64(dst, uint64(v))
-			}
-		case c.Field.Levels == nil:
-			for _, v := range c.ends {
-				dst = le.AppendUint32(dst, v)
-			}
-			dst = append(dst, c.bytes...)
-		default:
-			for _, v := range c.Codes {
-				dst = le.AppendUint32(dst, uint32(v))
-			}
-			dst = le.AppendUint32(dst, uint32(len(c.extra)))
-			for _, s := range c.extra {
-				dst = le.AppendUint32(dst, uint32(len(s)))
-				dst = append(dst, s...)
-			}
+		})
+	case c.Field.Type != String:
+		putCells(e, c.Ints, 8, func(b []byte, v int64) { le.PutUint64(b, uint64(v)) })
+	case c.Field.Levels == nil:
+		putCells(e, c.ends, 4, le.PutUint32)
+		e.put(c.bytes)
+	default:
+		putCells(e, c.Codes, 4, func(b []byte, v int32) { le.PutUint32(b, uint32(v)) })
+		e.uint32(uint32(len(c.extra)))
+		for _, s := range c.extra {
+			e.uint32(uint32(len(s)))
+			e.put([]byte(s))
 		}
 	}
-	return le.AppendUint32(dst, crc32.Checksum(dst, castagnoli))
+}
+
+// putCells writes cells of size bytes each.
+func putCells[T any](e *encoder, cells []T, size int, put func([]byte, T)) {
+	for len(cells) > 0 {
+		n := min(len(cells), pieceBytes/size)
+		b := e.room(n * size)
+		for i, v := range cells[:n] {
+			put(b[i*size:][:size], v)
+		}
+		cells = cells[n:]
+	}
 }
 
 // Decode reads the internal binary form. It verifies the checksum and every
 // length against what is there, and never allocates more than a small multiple
 // of len(data).
-func Decode(data []byte) (*Frame, error) {
-	f, err := decode(data)
+func Decode(data []byte) (*Frame, error) { return Read(bytes.NewReader(data), int64(len(data))) }
+
+// Read is Decode of the size bytes that r gives, which it does not hold at once.
+func Read(r io.Reader, size int64) (*Frame, error) {
+	d := &decoder{r: r, left: size - crc32.Size, buf: make([]byte, min(pieceBytes, max(size, 0)))}
+	f, err := d.frame()
+	if d.err != nil {
+		err = d.err // what follows from it says less
+	}
 	if err != nil {
 		return nil, fmt.Errorf("frame: stored frame: %w", err)
 	}
 	return f, nil
 }
 
-func decode(data []byte) (*Frame, error) {
-	n := len(data) - crc32.Size
-	if n < len(binaryMagic) || string(data[:len(binaryMagic)]) != binaryMagic {
+// decoder reads in pieces. Past the end, and after an error of the reader, it
+// reads nothing and err is set.
+type decoder struct {
+	r    io.Reader
+	left int64 // bytes before the checksum
+	sum  uint32
+	buf  []byte
+	err  error
+}
+
+var errShort = errors.New("the data end early")
+
+func (d *decoder) frame() (*Frame, error) {
+	if string(d.next(len(binaryMagic))) != binaryMagic {
+		d.err = nil
 		return nil, fmt.Errorf("not a frame of version %d", binaryMagic[4])
 	}
-	if binary.LittleEndian.Uint32(data[n:]) != crc32.Checksum(data[:n], castagnoli) {
-		return nil, fmt.Errorf("checksum mismatch")
-	}
-	d := &decoder{data: data[len(binaryMagic):n]}
 	var s Schema
-	if err := json.Unmarshal(d.take(d.uint32()), &s); err != nil {
+	if err := json.Unmarshal(d.take(int64(d.uint32())), &s); err != nil {
 		return nil, fmt.Errorf("schema: %w", err)
 	}
 	l, err := NewLayout(s)
@@ -116,152 +195,186 @@ func decode(data []byte) (*Frame, error) {
 		return nil, fmt.Errorf("schema: %w", err)
 	}
 	rows := d.uint64()
-	if rows > uint64(len(d.data)) { // every type takes a byte a cell at least
-		return nil, fmt.Errorf("%d rows in %d bytes", rows, len(d.data))
+	if rows > uint64(max(d.left, 0)) { // every type takes a byte a cell at least
+		return nil, fmt.Errorf("%d rows in %d bytes", rows, d.left)
 	}
 	f := l.New(0)
 	for _, c := range f.Cols {
 		if err := d.column(c, int(rows)); err != nil {
 			return nil, fmt.Errorf("column %q: %w", c.Field.Name, err)
 		}
+		if d.err != nil {
+			return nil, fmt.Errorf("column %q: %w", c.Field.Name, d.err)
+		}
 	}
-	if d.short || len(d.data) != 0 {
-		return nil, fmt.Errorf("wrong length")
+	if d.left != 0 {
+		return nil, errors.New("wrong length")
 	}
-	return f, nil
+	sum := d.sum
+	if d.left = crc32.Size; d.uint32() != sum {
+		return nil, errors.New("checksum mismatch")
+	}
+	return f, d.err
 }
 
-// decoder reads from data; past its end it reads nothing and is short.
-type decoder struct {
-	data  []byte
-	short bool
-}
-
-func (d *decoder) take(n uint32) []byte { return d.cells(int(n), 1) }
-
-// cells takes n cells of size bytes.
-func (d *decoder) cells(n, size int) []byte {
-	if d.short || n > len(d.data)/size {
-		d.short, d.data = true, nil
+// next returns the next n bytes, at most pieceBytes, until it is called again.
+func (d *decoder) next(n int) []byte {
+	if !d.has(int64(n), 1) {
 		return nil
 	}
-	b := d.data[: n*size : n*size]
-	d.data = d.data[n*size:]
+	b := d.buf[:n]
+	if _, err := io.ReadFull(d.r, b); err != nil {
+		d.err = fmt.Errorf("read: %w", err)
+		return nil
+	}
+	d.left -= int64(n)
+	d.sum = crc32.Update(d.sum, castagnoli, b)
 	return b
 }
 
+// has reports whether n cells of size bytes are there.
+func (d *decoder) has(n int64, size int) bool {
+	if d.err == nil && n > d.left/int64(size) {
+		d.err = errShort
+	}
+	return d.err == nil
+}
+
+// take returns the next n bytes.
+func (d *decoder) take(n int64) []byte {
+	if !d.has(n, 1) {
+		return nil
+	}
+	return getCells(d, make([]byte, 0, n), int(n), 1, func(b []byte) byte { return b[0] })
+}
+
+// getCells appends n cells of size bytes each, which are there.
+func getCells[T any](d *decoder, dst []T, n, size int, get func([]byte) T) []T {
+	for n > 0 {
+		k := min(n, pieceBytes/size)
+		b := d.next(k * size)
+		if b == nil {
+			break
+		}
+		for ; len(b) > 0; b = b[size:] {
+			dst = append(dst, get(b))
+		}
+		n -= k
+	}
+	return dst
+}
+
 func (d *decoder) uint32() uint32 {
-	if b := d.cells(1, 4); b != nil {
+	if b := d.next(4); b != nil {
 		return binary.LittleEndian.Uint32(b)
 	}
 	return 0
 }
 
 func (d *decoder) uint64() uint64 {
-	if b := d.cells(1, 8); b != nil {
+	if b := d.next(8); b != nil {
 		return binary.LittleEndian.Uint64(b)
 	}
 	return 0
 }
 
-var errShort = fmt.Errorf("the data end early")
-
 func (d *decoder) column(c *Column, rows int) error {
 	le := binary.LittleEndian
-	flag := d.cells(1, 1)
+	flag := d.next(1)
 	if flag == nil || flag[0] > 1 {
-		return errShort
+		return errors.New("no validity")
 	}
 	if flag[0] == 1 {
-		words := d.cells((rows+63)/64, 8)
-		if words == nil {
-			return errShort
-		}
-		present := 0
-		for i := 0; i < len(words); i += 8 {
-			w := le.Uint64(words[i:])
-			if over := i*8 + 64 - rows; over > 0 {
-				w &= ^uint64(0) >> over
-			}
-			present += bits.OnesCount64(w)
-			c.valid = append(c.valid, w)
-		}
-		if c.nulls = rows - present; c.nulls == 0 {
-			return fmt.Errorf("a validity bitmap without a missing cell")
+		if err := d.validity(c, rows); err != nil {
+			return err
 		}
 	}
 	c.n = rows
+	size := c.Field.cellBytes()
+	if !d.has(int64(rows), size) {
+		return d.err
+	}
+	c.Grow(rows)
 	switch {
 	case c.Field.Type == Double:
-		b := d.cells(rows, 8)
-		c.Grow(len(b) / 8)
-		for ; len(b) > 0; b = b[8:] {
-			v := math.Float64frombits(le.Uint64(b))
-			if v != v && !c.IsNull(len(c.Floats)) {
-				return fmt.Errorf("NaN in a present cell")
+		c.Floats = getCells(d, c.Floats, rows, size, func(b []byte) float64 { return math.Float64frombits(le.Uint64(b)) })
+		for i, v := range c.Floats {
+			if v != v && !c.IsNull(i) {
+				return errors.New("NaN in a present cell")
 			}
-			c.Floats = append(c.Floats, v)
 		}
 	case c.Field.Type == Boolean:
-		for _, v := range d.cells(rows, 1) {
-			c.Bools = append(c.Bools, v != 0)
-		}
+		c.Bools = getCells(d, c.Bools, rows, size, func(b []byte) bool { return b[0] != 0 })
 	case c.Field.Type != String:
-		b := d.cells(rows, 8)
-		c.Grow(len(b) / 8)
-		for ; len(b) > 0; b = b[8:] {
-			c.Ints = append(c.Ints, int64(le.Uint64(b)))
-		}
+		c.Ints = getCells(d, c.Ints, rows, size, func(b []byte) int64 { return int64(le.Uint64(b)) })
 	case c.Field.Levels == nil:
 		return d.text(c, rows)
 	default:
 		return d.codes(c, rows)
 	}
-	if d.short {
-		return errShort
+	return nil
+}
+
+// cellBytes is the size of a cell; of a text, that of its end.
+func (f *Field) cellBytes() int {
+	switch f.Type {
+	case Boolean:
+		return 1
+	case String:
+		return 4
+	}
+	return 8
+}
+
+func (d *decoder) validity(c *Column, rows int) error {
+	words := (rows + 63) / 64
+	if !d.has(int64(words), 8) {
+		return d.err
+	}
+	c.valid = getCells(d, make([]uint64, 0, words), words, 8, binary.LittleEndian.Uint64)
+	if d.err != nil {
+		return d.err
+	}
+	if over := words*64 - rows; over > 0 {
+		c.valid[words-1] &= ^uint64(0) >> over
+	}
+	present := 0
+	for _, w := range c.valid {
+		present += bits.OnesCount64(w)
+	}
+	if c.nulls = rows - present; c.nulls == 0 {
+		return errors.New("a validity bitmap without a missing cell")
 	}
 	return nil
 }
 
 func (d *decoder) text(c *Column, rows int) error {
-	b := d.cells(rows, 4)
-	c.Grow(len(b) / 4)
+	c.ends = getCells(d, c.ends, rows, 4, binary.LittleEndian.Uint32)
 	last := uint32(0)
-	for ; len(b) > 0; b = b[4:] {
-		end := binary.LittleEndian.Uint32(b)
+	for _, end := range c.ends {
 		if end < last {
-			return fmt.Errorf("text ends go backwards")
+			return errors.New("text ends go backwards")
 		}
-		c.ends = append(c.ends, end)
 		last = end
 	}
-	c.bytes = append(c.bytes, d.take(last)...)
-	if d.short {
-		return errShort
-	}
+	c.bytes = d.take(int64(last))
 	return nil
 }
 
 func (d *decoder) codes(c *Column, rows int) error {
-	b := d.cells(rows, 4)
+	c.Codes = getCells(d, c.Codes, rows, 4, func(b []byte) int32 { return int32(binary.LittleEndian.Uint32(b)) })
 	extra := d.uint32()
-	if uint64(extra) > uint64(len(d.data)/4) {
-		return errShort
+	if !d.has(int64(extra), 4) {
+		return d.err
 	}
 	for range extra {
-		c.extra = append(c.extra, string(d.take(d.uint32())))
+		c.extra = append(c.extra, string(d.take(int64(d.uint32()))))
 	}
-	limit := uint64(len(c.Field.Levels) + len(c.extra))
-	c.Grow(len(b) / 4)
-	for ; len(b) > 0; b = b[4:] {
-		code := binary.LittleEndian.Uint32(b)
-		if uint64(code) >= limit && !c.IsNull(len(c.Codes)) || code > math.MaxInt32 {
-			return fmt.Errorf("code %d of %d levels", code, limit)
+	limit := len(c.Field.Levels) + len(c.extra)
+	for i, code := range c.Codes {
+		if int(code) >= limit && !c.IsNull(i) || code < 0 {
+			return fmt.Errorf("code %d of %d levels", uint32(code), limit)
 		}
-		c.Codes = append(c.Codes, int32(code))
-	}
-	if d.short {
-		return errShort
 	}
 	return nil
 }
