@@ -10,7 +10,7 @@ AZURITE ?=
 FUZZTIME ?= 10m
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt vuln stage cli bench bench-batch bench-engine bench-experiment bench-learn quality fuzz token azurite databases size clean
+.PHONY: help run test check fmt vuln stage dist cli bench bench-batch bench-engine bench-experiment bench-learn quality fuzz token azurite databases size clean
 
 help: ## list what there is to do
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,13 +45,17 @@ vuln: ## known vulnerabilities in what is called; needs the network
 stage: ## build dist/, the script root of the Functions host
 	@$(BUILD) -dist dist $(ARGS)
 
-cli: stage ## the command line, .data/bin/portico: the handler under its own name
+# The same for this machine, whatever ARGS a target that needs it has.
+dist:
+	@$(BUILD) -dist dist
+
+cli: dist ## the command line, .data/bin/portico: the handler under its own name
 	@mkdir -p $(DATA)/bin && ln -sf $(abspath dist/handler) $(DATA)/bin/portico && echo $(DATA)/bin/portico
 
-bench: stage ## start-up, and RRS beside a bare handler in the same run
+bench: dist ## start-up, and RRS beside a bare handler in the same run
 	$(GO) run ./infra/bench $(ARGS)
 
-bench-batch: stage ## a batch job of five million rows; PYTHON=python with pandas and xgboost for the same there
+bench-batch: dist ## a batch job of five million rows; PYTHON=python with pandas and xgboost for the same there
 	$(GO) run ./infra/bench/batch $(if $(PYTHON),-rival $(PYTHON)) $(ARGS)
 
 bench-engine: ## scoring beside XGBoost, LightGBM, ONNX Runtime and scikit-learn in the same run; needs gcc, Python and pip
@@ -79,7 +83,7 @@ azurite: ## install Azurite for the tests of the azure driver; needs Node and np
 databases: ## install PostgreSQL and MariaDB for the tests against them; Debian and Ubuntu
 	@sh infra/local/databases.sh
 
-size: stage ## size of the handler, per dependency
+size: dist ## size of the handler, per dependency
 	@$(GO) run ./infra/local size
 
 clean: ## remove what was built and stored here
