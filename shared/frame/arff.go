@@ -29,9 +29,10 @@ type ARFF struct{ Lines }
 // for concurrent use: every chunk of a file is read with the one header.
 type ARFFHeader struct {
 	Relation string
-	Schema   Schema // what the file declares
-	Size     int    // bytes before the first record
-	Lines    int64  // lines before the first record
+	Schema   Schema   // what the file declares
+	Size     int      // bytes before the first record
+	Lines    int64    // lines before the first record
+	Extra    []string // columns that the layout does not have
 
 	opt    ARFF
 	attrs  []attribute
@@ -69,7 +70,10 @@ func (o ARFF) Header(data []byte, l *Layout) (*ARFFHeader, error) {
 		h.cols = append(h.cols, k)
 		if k >= 0 {
 			seen[k] = true
-		} else if o.RefuseExtra {
+			continue
+		}
+		h.Extra = append(h.Extra, name)
+		if o.RefuseExtra {
 			return nil, fault.New(fault.BadUserArgument, codeMismatch, "column %q of the file is not one of the service%s", name, l.Schema.didYouMean(name))
 		}
 	}
@@ -125,7 +129,7 @@ func (o ARFF) Infer(data []byte, missing []string) (Schema, error) {
 }
 
 func readARFFHeader(data []byte) (*ARFFHeader, error) {
-	pos, err := utf8Start(data)
+	pos, err := TextStart(data)
 	if err != nil {
 		return nil, err
 	}

@@ -189,8 +189,12 @@ func TestARFFWrite(t *testing.T) {
 	}
 	c := NewColumn(Field{Name: "c", Levels: []string{"a"}}, 1)
 	c.AppendString([]byte("b"))
-	if _, err := AppendARFFRows(nil, &Frame{Cols: []*Column{c}}, 0, 1); err == nil || !strings.Contains(err.Error(), `row 1, column "c"`) {
+	if _, err := AppendARFFRows(nil, &Frame{Cols: []*Column{c}}, 0, 1); err == nil || !strings.HasPrefix(err.Error(), `column "c": the value "b"`) {
 		t.Errorf("a level that the header lacks: %v", err)
+	}
+	c.AppendString([]byte("a"))
+	if _, err := AppendARFFRows(nil, &Frame{Cols: []*Column{c}}, 0, 2); err == nil || !strings.HasPrefix(err.Error(), `row 1, column "c": the value "b"`) {
+		t.Errorf("a level that the header lacks, among rows: %v", err)
 	}
 }
 

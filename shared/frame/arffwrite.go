@@ -1,6 +1,7 @@
 package frame
 
 import (
+	"fmt"
 	"strings"
 	"unicode/utf8"
 
@@ -44,7 +45,7 @@ func AppendARFFHeader(dst []byte, relation string, s Schema) []byte {
 }
 
 // AppendARFFRows appends the rows of f from lo to hi (exclusive). A text
-// outside the levels of its column is an error that names row and column: the
+// outside the levels of its column is an error that names column and row: the
 // header has promised that there is none. A time of less than a second is
 // printed with its fraction, which Weka reads over.
 func AppendARFFRows(dst []byte, f *Frame, lo, hi int) ([]byte, error) {
@@ -62,7 +63,11 @@ func AppendARFFRows(dst []byte, f *Frame, lo, hi int) ([]byte, error) {
 			case c.Field.Type != String:
 				dst = c.Print(dst, r)
 			case c.Field.Categorical() && c.Unknown(r):
-				return nil, fault.New(fault.BadUserArgument, codeMismatch, "row %d, column %q: the value %q is not one of the levels that the file's header lists", r+1, c.Field.Name, Clip(c.Text(r))).At(c.Field.Name)
+				where := "" // of one row the caller knows which
+				if hi-lo > 1 {
+					where = fmt.Sprintf("row %d, ", r+1)
+				}
+				return nil, fault.New(fault.BadUserArgument, codeMismatch, "%scolumn %q: the value %q is not one of the levels that the file's header lists", where, c.Field.Name, Clip(c.Text(r))).At(c.Field.Name)
 			default:
 				text = c.Print(text[:0], r)
 				dst = appendARFFText(dst, text)

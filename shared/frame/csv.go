@@ -146,7 +146,7 @@ func extraNear(name string, extra []string) string {
 
 // names reads the header row, or makes one up where there is none.
 func (o CSV) names(data []byte, l *Layout) ([]string, int, error) {
-	size, err := utf8Start(data)
+	size, err := TextStart(data)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -13,7 +13,7 @@ type JSONL struct{ Lines }
 
 // Read reads a whole file.
 func (o JSONL) Read(data []byte, l *Layout) (*Frame, error) {
-	start, err := utf8Start(data)
+	start, err := TextStart(data)
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +75,7 @@ func (o JSONL) Append(f *Frame, l *Layout, data []byte, at Start) (Counts, error
 // are dates and times. What is mixed is String. The texts of missing read as
 // missing and go into the schema.
 func (o JSONL) Infer(data []byte, missing []string) (Schema, error) {
-	start, err := utf8Start(data)
+	start, err := TextStart(data)
 	if err != nil {
 		return nil, err
 	}

@@ -118,8 +118,9 @@ func (o Lines) append(f *Frame, data []byte, at Start, comment byte, parse func(
 	return n, checkDense(int64(rows), int64(len(f.Cols)), size)
 }
 
-// utf8Start refuses UTF-16 and returns the size of a byte order mark.
-func utf8Start(data []byte) (int, error) {
+// TextStart returns the size of the byte order mark that a text file may begin
+// with, and refuses UTF-16.
+func TextStart(data []byte) (int, error) {
 	if bytes.HasPrefix(data, []byte("\xFF\xFE")) || bytes.HasPrefix(data, []byte("\xFE\xFF")) {
 		return 0, unreadable("the file is UTF-16; it must be UTF-8")
 	}

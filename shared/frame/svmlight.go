@@ -30,7 +30,7 @@ func svmTarget(s Schema) int {
 
 // Read reads a whole file.
 func (o SVMLight) Read(data []byte, l *Layout) (*Frame, error) {
-	start, err := utf8Start(data)
+	start, err := TextStart(data)
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +136,7 @@ func svmRecord(line []byte, label func([]byte), feature func(index int, value []
 // Col1 and so on up to the largest index. The features are Double; the label
 // is Int32 or Int64 where all targets are whole numbers, else Double.
 func (o SVMLight) Infer(data []byte, missing []string) (Schema, error) {
-	start, err := utf8Start(data)
+	start, err := TextStart(data)
 	if err != nil {
 		return nil, err
 	}

@@ -38,6 +38,8 @@ type Format struct {
 	check  func(s frame.Schema) error                                         // nil = holds every schema
 	header func(dst []byte, s frame.Schema) []byte
 	rows   func(dst []byte, f *frame.Frame, lo, hi int) ([]byte, error)
+	begin  func(data []byte, l *frame.Layout, o Reading) (*Head, error) // where it splits
+	scan   func(from frame.ScanState) *frame.Scanner
 	whole  func(dst []byte, f *frame.Frame) []byte // where it does not append
 }
 
@@ -77,6 +79,8 @@ var formats = []Format{
 		},
 		header: func(dst []byte, s frame.Schema) []byte { return frame.AppendARFFHeader(dst, "dataset", s) },
 		rows:   frame.AppendARFFRows,
+		begin:  beginARFF,
+		scan:   scanLines('%'),
 	},
 	{
 		Name: SVMLight, Extensions: []string{"svmlight", "libsvm", "svm"}, MediaType: "text/plain; charset=utf-8", Typed: true, Splits: true, Appends: true,
@@ -90,6 +94,8 @@ var formats = []Format{
 		rows: func(dst []byte, f *frame.Frame, lo, hi int) ([]byte, error) {
 			return frame.AppendSVMLightRows(dst, f, lo, hi), nil
 		},
+		begin: beginSVMLight,
+		scan:  scanLines('#'),
 	},
 	{
 		Name: JSONL, Extensions: []string{"jsonl", "ndjson"}, MediaType: "application/x-ndjson", Splits: true, Appends: true,
@@ -102,6 +108,8 @@ var formats = []Format{
 		rows: func(dst []byte, f *frame.Frame, lo, hi int) ([]byte, error) {
 			return frame.AppendJSONLRows(dst, f, lo, hi), nil
 		},
+		begin: beginJSONL,
+		scan:  scanLines(0),
 	},
 	{
 		Name: Parquet, Extensions: []string{"parquet", "pq"}, MediaType: "application/vnd.apache.parquet", Typed: true,
@@ -149,6 +157,8 @@ func delimited(name, mediaType string, comma byte) Format {
 		rows: func(dst []byte, f *frame.Frame, lo, hi int) ([]byte, error) {
 			return frame.AppendCSVRows(dst, f, lo, hi, comma), nil
 		},
+		begin: beginDelimited(comma),
+		scan:  scanDelimited(comma),
 	}
 }
 

@@ -13,50 +13,65 @@ import (
 	"github.com/portico-ml/portico/shared/frame"
 )
 
-// append appends n cells, of which v has the present ones; r.levels says which
-// are, nil for all. Where the column has another type than the file, or texts
-// that read as missing, cells go by their text.
-func (r *chunkReader) append(dst *frame.Column, v *values, n int) error {
+// append appends the next n cells of the block to dst. Where the column has
+// another type than the file, or texts that read as missing, cells go by their
+// text. refused is told of each cell that does not fit, by its place among the
+// n and what is wrong; dst has a missing one there. skip, where it is set, are
+// the places that are not to be read.
+func (c *column) append(dst *frame.Column, n int, skip []bool, refused func(i int, err error) error) error {
 	to := dst
-	byText := dst.Field.Type != r.field.Type || dst.Field.Missing != nil
+	byText := dst.Field.Type != c.field.Type || dst.Field.Missing != nil
 	if byText {
-		to = frame.NewColumn(frame.Field{Name: r.field.Name, Type: r.field.Type}, n)
+		if c.to == nil {
+			c.to = frame.NewColumn(frame.Field{Name: c.field.Name, Type: c.field.Type}, n)
+		}
+		to = c.to
+		to.Reset()
 	}
-	k, first := 0, dst.Len()+1
+	from := c.at
+	c.at += n
 	for i := range n {
-		if r.levels != nil && r.levels[i] == 0 {
+		there := c.element.repetition != 1 || c.present[from+i] != 0
+		if there {
+			c.next++
+		}
+		if !there || skip != nil && skip[i] {
 			to.AppendNull()
 			continue
 		}
-		if err := r.cell(to, v, k); err != nil {
+		if err := c.cell(to, &c.cells, c.next-1); err != nil {
 			var e *fault.Error
 			if errors.As(err, &e) {
 				return err
 			}
-			return fault.New(fault.BadUserArgument, frame.CodeCell, "row %d: %s", first+i, err.Error()).At(r.field.Name)
+			if err := refused(i, err); err != nil {
+				return err
+			}
+			to.AppendNull()
 		}
-		k++
 	}
 	if !byText {
 		return nil
 	}
-	var text []byte
 	for i := range n {
-		text = to.Print(text[:0], i)
-		if err := dst.AppendText(text); err != nil {
-			return fault.New(fault.BadUserArgument, frame.CodeCell, "row %d: %s", first+i, err.Error()).At(r.field.Name)
+		c.text = to.Print(c.text[:0], i)
+		if err := dst.AppendText(c.text); err != nil {
+			if err := refused(i, err); err != nil {
+				return err
+			}
+			dst.AppendNull()
 		}
 	}
 	return nil
 }
 
 // cell appends value k of v to a column of the file's own type.
-func (r *chunkReader) cell(c *frame.Column, v *values, k int) error {
-	e := r.element
-	refused := func(rule string) error { return fmt.Errorf("column %q (%s): %s", r.field.Name, r.field.Type, rule) }
-	switch r.field.Type {
+func (c *column) cell(to *frame.Column, v *values, k int) error {
+	e := c.element
+	refused := func(rule string) error { return fmt.Errorf("column %q (%s): %s", c.field.Name, c.field.Type, rule) }
+	switch c.field.Type {
 	case frame.Boolean:
-		c.AppendBool(v.ints[k] != 0)
+		to.AppendBool(v.ints[k] != 0)
 	case frame.Int32, frame.Int64:
 		x := v.ints[k]
 		if e.unsigned {
@@ -67,10 +82,10 @@ func (r *chunkReader) cell(c *frame.Column, v *values, k int) error {
 				return refused("Error 0033: the value " + strconv.FormatUint(uint64(x), 10) + " is too large for the column")
 			}
 		}
-		if r.field.Type == frame.Int32 && x != int64(int32(x)) {
+		if c.field.Type == frame.Int32 && x != int64(int32(x)) {
 			return refused("Error 0033: the value is too large for the column")
 		}
-		c.AppendInt(x)
+		to.AppendInt(x)
 	case frame.Double:
 		var x float64
 		switch {
@@ -84,22 +99,22 @@ func (r *chunkReader) cell(c *frame.Column, v *values, k int) error {
 		if math.IsInf(x, 0) {
 			return refused("Error 0033: the value is infinite")
 		}
-		c.AppendFloat(x)
+		to.AppendFloat(x)
 	case frame.DateTime:
 		x, ok := e.time(v, k)
 		if !ok {
 			return refused("the time is outside the years 1 to 9999")
 		}
-		c.AppendInt(x)
+		to.AppendInt(x)
 	default:
 		text := e.text(v, k)
 		if !utf8.Valid(text) {
 			return refused("the text is not UTF-8")
 		}
-		if r.budget.left -= int64(len(text)); r.budget.left < 0 {
-			return fault.New(fault.TooLarge, "", "the Parquet file of %d bytes holds more text than may be read from so many bytes", len(r.file.data))
+		if c.budget.left -= int64(len(text)); c.budget.left < 0 {
+			return fault.New(fault.TooLarge, "", "the Parquet file: it holds more than the %d bytes of text that may be read at once", c.budget.all)
 		}
-		c.AppendString(text)
+		to.AppendString(text)
 	}
 	return nil
 }

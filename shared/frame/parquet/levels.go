@@ -5,57 +5,81 @@ import (
 	"math/bits"
 )
 
-// hybrid reads n values of width bits from b: runs of one value and groups of
-// eight packed ones, as definition levels, dictionary indexes and truth values
-// are written. It never gives more than n values.
-func hybrid(dst []uint32, b []byte, width, n int) ([]uint32, bool) {
-	dst = dst[:0]
-	for len(dst) < n {
-		head, used := binary.Uvarint(b)
-		if used <= 0 {
-			return nil, false
+// hybrid reads values of width bits that are written as runs of one value and
+// groups of eight packed ones: definition levels, dictionary indexes, truth
+// values. A run is never made longer than it is asked for.
+type hybrid struct {
+	b     []byte
+	width int
+
+	run    uint64 // left of a run of value
+	value  uint32
+	packed uint64 // left of packed values, which begin at bit at of bits
+	bits   []byte
+	at     int
+}
+
+// read appends the next n values.
+func (h *hybrid) read(dst []uint32, n int) ([]uint32, bool) {
+	for n > 0 {
+		switch {
+		case h.run > 0:
+			k := int(min(h.run, uint64(n)))
+			for range k {
+				dst = append(dst, h.value)
+			}
+			h.run -= uint64(k)
+			n -= k
+		case h.packed > 0:
+			k := int(min(h.packed, uint64(n)))
+			dst = unpack(dst, h.bits, h.at, h.width, k)
+			h.at += k * h.width
+			h.packed -= uint64(k)
+			n -= k
+		default:
+			if !h.next() {
+				return dst, false
+			}
 		}
-		b = b[used:]
-		left := uint64(n - len(dst))
-		if head&1 == 0 {
-			size := (width + 7) / 8
-			if len(b) < size {
-				return nil, false
-			}
-			v := uint32(0)
-			for i := range size {
-				v |= uint32(b[i]) << (8 * i)
-			}
-			b = b[size:]
-			run := head >> 1
-			if run == 0 {
-				return nil, false
-			}
-			for range min(run, left) {
-				dst = append(dst, v)
-			}
-			continue
-		}
-		groups := head >> 1
-		if groups == 0 || width > 0 && groups > uint64(len(b)/width) {
-			// The last group may be cut off at the values that are there.
-			if groups == 0 || left > groups*8 || uint64(len(b))*8 < left*uint64(width) {
-				return nil, false
-			}
-			return unpack(dst, b, width, int(left)), true
-		}
-		count := min(groups*8, left)
-		dst = unpack(dst, b, width, int(count))
-		b = b[groups*uint64(width):]
 	}
 	return dst, true
 }
 
-// unpack appends n values of width bits, packed from the lowest bit on.
-func unpack(dst []uint32, b []byte, width, n int) []uint32 {
+// next reads the head of the next run.
+func (h *hybrid) next() bool {
+	head, used := binary.Uvarint(h.b)
+	if used <= 0 || head>>1 == 0 {
+		return false
+	}
+	h.b = h.b[used:]
+	if head&1 == 0 {
+		size := (h.width + 7) / 8
+		if len(h.b) < size {
+			return false
+		}
+		h.run, h.value = head>>1, 0
+		for i := range size {
+			h.value |= uint32(h.b[i]) << (8 * i)
+		}
+		h.b = h.b[size:]
+		return true
+	}
+	groups := min(head>>1, 1<<31)
+	h.packed, h.bits, h.at = groups*8, h.b, 0
+	if size := groups * uint64(h.width); size <= uint64(len(h.b)) {
+		h.b = h.b[size:]
+	} else { // the last group may be cut off at the values that are there
+		h.packed, h.b = uint64(len(h.b))*8/uint64(h.width), nil
+	}
+	return h.packed > 0
+}
+
+// unpack appends n values of width bits, packed from the lowest bit on, the
+// first at bit at.
+func unpack(dst []uint32, b []byte, at, width, n int) []uint32 {
 	mask := uint64(1)<<width - 1
 	for i := range n {
-		dst = append(dst, uint32(bitsAt(b, i*width)&mask))
+		dst = append(dst, uint32(bitsAt(b, at+i*width)&mask))
 	}
 	return dst
 }

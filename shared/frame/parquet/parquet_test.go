@@ -149,7 +149,14 @@ func TestParts(t *testing.T) {
 	b, gb := parquet.AppendGroup(nil, f, 3, 4)
 	data := append([]byte(parquet.Magic), a...)
 	data = append(data, b...)
-	data = parquet.AppendFooter(data, f.Schema(), []parquet.Group{ga, gb})
+	groups, err := parquet.DecodeGroups(gb.AppendBinary(ga.AppendBinary(nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]parquet.Group{ga, gb}, groups); diff != "" {
+		t.Error(diff)
+	}
+	data = parquet.AppendFooter(data, f.Schema(), groups)
 	got, _ := text(t, data)
 	if want := string(frame.AppendCSV(nil, f, ',')); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
@@ -249,5 +256,15 @@ func FuzzRead(f *testing.F) {
 		}
 		f.Add(data)
 	}
-	f.Fuzz(func(t *testing.T, data []byte) { harmless(t, data) })
+	f.Fuzz(func(t *testing.T, data []byte) {
+		harmless(t, data)
+		if _, err := parquet.Open(data); err != nil {
+			return // so that the parts are no more than the whole may be
+		}
+		_, whole := inOne(data)
+		_, parts := inParts(t, data, nil, nil, nil)
+		if (whole == nil) != (parts == nil) {
+			t.Errorf("whole: %v, in parts: %v", whole, parts)
+		}
+	})
 }

@@ -6,8 +6,7 @@ import (
 	"math"
 )
 
-// values are the present cells of a page, in one of three forms by physical
-// type.
+// values are present cells, in one of three forms by physical type.
 type values struct {
 	ints   []int64   // boolean, int32s, int64s
 	floats []float64 // floats, doubles
@@ -16,46 +15,49 @@ type values struct {
 
 func (v *values) len() int { return max(len(v.ints), len(v.floats), len(v.texts)) }
 
-// decodePage reads n values of a physical type; length is that of fixedArrays.
-func decodePage(b []byte, physical, encoding int32, length, n int) (values, bool) {
+func (v *values) reset() { v.ints, v.floats, v.texts = v.ints[:0], v.floats[:0], v.texts[:0] }
+
+// part appends the values of w from lo to hi (exclusive).
+func (v *values) part(w *values, lo, hi int) {
+	switch {
+	case w.ints != nil:
+		v.ints = append(v.ints, w.ints[lo:hi]...)
+	case w.floats != nil:
+		v.floats = append(v.floats, w.floats[lo:hi]...)
+	default:
+		v.texts = append(v.texts, w.texts[lo:hi]...)
+	}
+}
+
+// decodePage reads the n values of a page that is not plain; length is that of
+// fixedArrays.
+func decodePage(b []byte, physical, encoding int32, length, n int) (v values, ok bool) {
 	switch encoding {
-	case plain:
-		return decodePlain(b, physical, length, n)
-	case rle:
-		if physical != boolean || len(b) < 4 {
-			return values{}, false
-		}
-		bits, ok := hybrid(nil, b[4:], 1, n)
-		var v values
-		for _, x := range bits {
-			v.ints = append(v.ints, int64(x))
-		}
-		return v, ok
 	case deltaBinary:
 		if physical != int32s && physical != int64s {
-			return values{}, false
+			return v, false
 		}
-		ints, _, ok := deltas(b, n, physical == int32s)
-		return values{ints: ints}, ok && len(ints) == n
+		v.ints, _, ok = deltas(b, n, physical == int32s)
+		return v, ok && len(v.ints) == n
 	case deltaLength:
 		if physical != byteArrays {
-			return values{}, false
+			return v, false
 		}
-		texts, ok := deltaTexts(b, n)
-		return values{texts: texts}, ok
+		v.texts, ok = deltaTexts(b, n)
+		return v, ok
 	case deltaBytes:
 		if physical != byteArrays && physical != fixedArrays {
-			return values{}, false
+			return v, false
 		}
-		texts, ok := prefixed(b, n)
-		for _, t := range texts {
+		v.texts, ok = prefixed(b, n)
+		for _, t := range v.texts {
 			ok = ok && (physical == byteArrays || len(t) == length)
 		}
-		return values{texts: texts}, ok
+		return v, ok
 	case byteStreamSplit:
 		size := sizeOf(physical, length)
-		if size == 0 || physical == int96s || len(b) < n*size {
-			return values{}, false
+		if size == 0 || physical == int96s || len(b)/size < n {
+			return v, false
 		}
 		joined := make([]byte, n*size)
 		for i := range n {
@@ -63,9 +65,10 @@ func decodePage(b []byte, physical, encoding int32, length, n int) (values, bool
 				joined[i*size+k] = b[k*n+i]
 			}
 		}
-		return decodePlain(joined, physical, length, n)
+		_, ok = v.plain(joined, physical, length, n)
+		return v, ok
 	}
-	return values{}, false
+	return v, false
 }
 
 // sizeOf returns the bytes of a plain value; 0 where they vary or are bits.
@@ -83,58 +86,63 @@ func sizeOf(physical int32, length int) int {
 	return 0
 }
 
-func decodePlain(b []byte, physical int32, length, n int) (v values, ok bool) {
+// plain appends the first n plain values of b, which are no truth values, and
+// returns what is behind them.
+func (v *values) plain(b []byte, physical int32, length, n int) (rest []byte, ok bool) {
 	le := binary.LittleEndian
 	size := sizeOf(physical, length)
-	if size > 0 && len(b)/size < n || physical == boolean && len(b) < (n+7)/8 || physical == byteArrays && len(b)/4 < n {
-		return v, false
+	if size > 0 && len(b)/size < n || physical == byteArrays && len(b)/4 < n {
+		return nil, false
 	}
 	switch physical {
-	case boolean:
-		v.ints = make([]int64, n)
-		for i := range v.ints {
-			v.ints[i] = int64(b[i>>3] >> (i & 7) & 1)
-		}
 	case int32s:
-		v.ints = make([]int64, n)
-		for i := range v.ints {
-			v.ints[i] = int64(int32(le.Uint32(b[4*i:])))
+		for i := range n {
+			v.ints = append(v.ints, int64(int32(le.Uint32(b[4*i:]))))
 		}
 	case int64s:
-		v.ints = make([]int64, n)
-		for i := range v.ints {
-			v.ints[i] = int64(le.Uint64(b[8*i:]))
+		for i := range n {
+			v.ints = append(v.ints, int64(le.Uint64(b[8*i:])))
 		}
 	case floats:
-		v.floats = make([]float64, n)
-		for i := range v.floats {
-			v.floats[i] = float64(math.Float32frombits(le.Uint32(b[4*i:])))
+		for i := range n {
+			v.floats = append(v.floats, float64(math.Float32frombits(le.Uint32(b[4*i:]))))
 		}
 	case doubles:
-		v.floats = make([]float64, n)
-		for i := range v.floats {
-			v.floats[i] = math.Float64frombits(le.Uint64(b[8*i:]))
+		for i := range n {
+			v.floats = append(v.floats, math.Float64frombits(le.Uint64(b[8*i:])))
 		}
 	case byteArrays:
-		v.texts = make([][]byte, n)
-		for i := range v.texts {
+		for range n {
 			if len(b) < 4 {
-				return v, false
+				return nil, false
 			}
 			size := le.Uint32(b)
 			if b = b[4:]; uint64(size) > uint64(len(b)) {
-				return v, false
+				return nil, false
 			}
-			v.texts[i] = b[:size:size]
+			v.texts = append(v.texts, b[:size:size])
 			b = b[size:]
 		}
-	default: // int96s, fixedArrays
-		v.texts = make([][]byte, n)
-		for i := range v.texts {
-			v.texts[i] = b[i*size : (i+1)*size]
+		return b, true
+	case fixedArrays, int96s:
+		for i := range n {
+			v.texts = append(v.texts, b[i*size:(i+1)*size:(i+1)*size])
 		}
+	default:
+		return nil, false
 	}
-	return v, true
+	return b[n*size:], true
+}
+
+// truths appends n truth values, a bit each, the first at bit at.
+func (v *values) truths(b []byte, at, n int) bool {
+	if len(b) < (at+n+7)/8 {
+		return false
+	}
+	for i := at; i < at+n; i++ {
+		v.ints = append(v.ints, int64(b[i>>3]>>(i&7)&1))
+	}
+	return true
 }
 
 // deltaTexts reads n texts whose lengths come first.
@@ -183,30 +191,27 @@ func prefixed(b []byte, n int) ([][]byte, bool) {
 	return texts, true
 }
 
-// pick returns the values of a dictionary at indexes.
-func (v *values) pick(indexes []uint32) (out values, ok bool) {
-	n := uint32(v.len())
+// pick appends the values of a dictionary at indexes.
+func (v *values) pick(dict *values, indexes []uint32) bool {
+	n := uint32(dict.len())
 	for _, i := range indexes {
 		if i >= n {
-			return out, false
+			return false
 		}
 	}
 	switch {
-	case v.ints != nil:
-		out.ints = make([]int64, len(indexes))
-		for k, i := range indexes {
-			out.ints[k] = v.ints[i]
+	case dict.ints != nil:
+		for _, i := range indexes {
+			v.ints = append(v.ints, dict.ints[i])
 		}
-	case v.floats != nil:
-		out.floats = make([]float64, len(indexes))
-		for k, i := range indexes {
-			out.floats[k] = v.floats[i]
+	case dict.floats != nil:
+		for _, i := range indexes {
+			v.floats = append(v.floats, dict.floats[i])
 		}
 	default:
-		out.texts = make([][]byte, len(indexes))
-		for k, i := range indexes {
-			out.texts[k] = v.texts[i]
+		for _, i := range indexes {
+			v.texts = append(v.texts, dict.texts[i])
 		}
 	}
-	return out, true
+	return true
 }

@@ -3,6 +3,7 @@ package parquet
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"math"
 
 	"github.com/klauspost/compress/snappy"
@@ -13,17 +14,62 @@ import (
 // Group is what the end of a file says of a row group that AppendGroup has
 // written. It can be stored and put into a footer later.
 type Group struct {
-	Rows   int64   `json:"rows"`
-	Size   int64   `json:"size"` // bytes of the group
-	Chunks []Chunk `json:"chunks"`
+	Rows   int64
+	Size   int64 // bytes of the group
+	Chunks []Chunk
 }
 
-// Chunk is a column of a row group.
+// Chunk is a column of a row group. The columns lie one behind the other, each
+// with its dictionary, where it has one, before its pages.
 type Chunk struct {
-	Dict         int64 `json:"dict"` // offset in the group of the dictionary; -1 = none
-	Data         int64 `json:"data"` // offset in the group of the first data page
-	Size         int64 `json:"size"`
-	Uncompressed int64 `json:"uncompressed"`
+	Dict         int64 // bytes of the dictionary; 0 = none
+	Size         int64 // bytes of all pages
+	Uncompressed int64
+}
+
+// AppendBinary appends the group in a form that DecodeGroups reads: some ten
+// bytes a column.
+func (g *Group) AppendBinary(dst []byte) []byte {
+	dst = binary.AppendUvarint(dst, uint64(g.Rows))
+	dst = binary.AppendUvarint(dst, uint64(len(g.Chunks)))
+	for _, c := range g.Chunks {
+		dst = binary.AppendUvarint(dst, uint64(c.Dict))
+		dst = binary.AppendUvarint(dst, uint64(c.Size))
+		dst = binary.AppendUvarint(dst, uint64(c.Uncompressed))
+	}
+	return dst
+}
+
+// DecodeGroups reads groups that lie one behind the other.
+func DecodeGroups(b []byte) ([]Group, error) {
+	ok := true
+	next := func() int64 {
+		v, n := binary.Uvarint(b)
+		if n <= 0 || v > math.MaxInt64 {
+			ok, b = false, nil
+			return 0
+		}
+		b = b[n:]
+		return int64(v)
+	}
+	var groups []Group
+	for len(b) > 0 {
+		g := Group{Rows: next()}
+		n := next()
+		if !ok || n > int64(len(b)/3) {
+			return nil, errors.New("row groups of a Parquet file that cannot be read")
+		}
+		g.Chunks = make([]Chunk, n)
+		for i := range g.Chunks {
+			g.Chunks[i] = Chunk{next(), next(), next()}
+			g.Size += g.Chunks[i].Size
+		}
+		if !ok {
+			return nil, errors.New("row groups of a Parquet file that are cut off")
+		}
+		groups = append(groups, g)
+	}
+	return groups, nil
 }
 
 // Magic is how a file begins.
@@ -71,16 +117,15 @@ func AppendGroup(dst []byte, f *frame.Frame, lo, hi int) ([]byte, Group) {
 	var w pageWriter
 	for _, c := range f.Cols {
 		at := len(dst)
-		k := Chunk{Dict: -1}
+		var k Chunk
 		w.total = 0
 		width := 0
 		if c.Field.Categorical() {
 			codes := w.dictionary(c, lo, hi)
-			k.Dict = int64(at - start)
 			width = bitWidth(max(codes-1, 0))
 			dst = w.append(dst, dictionaryPage, codes)
+			k.Dict = int64(len(dst) - at)
 		}
-		k.Data = int64(len(dst) - start)
 		for from := lo; ; {
 			to := endOfPage(c, from, hi)
 			w.cells(c, from, to, width)
@@ -175,12 +220,14 @@ func writeGroup(w *thriftWriter, s frame.Schema, g *Group, offset int64) {
 	total := int64(0)
 	for i, c := range g.Chunks {
 		total += c.Uncompressed
+		at := offset
+		offset += c.Size
 		w.open()
 		w.int64(2, 0)
 		w.structure(3, func() {
 			w.int32(1, physicalOf(&s[i]))
 			encodings := []int32{rle, plain}
-			if c.Dict >= 0 {
+			if c.Dict > 0 {
 				encodings = append(encodings, rleDictionary)
 			}
 			w.list(2, tI32, len(encodings))
@@ -193,9 +240,9 @@ func writeGroup(w *thriftWriter, s frame.Schema, g *Group, offset int64) {
 			w.int64(5, g.Rows)
 			w.int64(6, c.Uncompressed)
 			w.int64(7, c.Size)
-			w.int64(9, offset+c.Data)
-			if c.Dict >= 0 {
-				w.int64(11, offset+c.Dict)
+			w.int64(9, at+c.Dict)
+			if c.Dict > 0 {
+				w.int64(11, at)
 			}
 		})
 		w.close()
