@@ -392,10 +392,14 @@ func (r *rig) handle(queue string, m storage.Message) {
 
 func (r *rig) run(queue string, m storage.Message) error {
 	e := event.Event{Function: queue, ID: m.ID, Body: m.Body, DequeueCount: m.DequeueCount}
+	ctx, cancel := r.store.Alive(r.t.Context())
+	defer cancel()
+	ctx, cancel = r.caller.Alive(ctx)
+	defer cancel()
 	if queue == JobQueue {
-		return r.jobs.Handle(r.t.Context(), e)
+		return r.jobs.Handle(ctx, e)
 	}
-	return r.chunks.Handle(r.t.Context(), e)
+	return r.chunks.Handle(ctx, e)
 }
 
 // drain delivers messages until there are none.

@@ -16,7 +16,11 @@ type Sender interface {
 
 // Send enqueues m, which encodes as a JSON object, for its first try.
 func Send(ctx context.Context, q Sender, queue string, m any, delay time.Duration) error {
-	return resend(ctx, q, queue, m, tries{Try: 1}, delay)
+	body, err := encode(m, tries{Try: 1})
+	if err != nil {
+		return err
+	}
+	return q.Send(ctx, queue, body, delay)
 }
 
 // tries is what a message carries about its own past, beside its payload.
@@ -34,14 +38,6 @@ type tries struct {
 // The envelope is {"v":1,"m":{payload…,"try":n}}: the payload is nested, so
 // that none of its keys can shadow the host's metadata (functions.md §1.2).
 const version = 1
-
-func resend(ctx context.Context, q Sender, queue string, m any, t tries, delay time.Duration) error {
-	body, err := encode(m, t)
-	if err != nil {
-		return err
-	}
-	return q.Send(ctx, queue, body, delay)
-}
 
 func encode(m any, t tries) ([]byte, error) {
 	payload, err := json.Marshal(m)

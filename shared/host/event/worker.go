@@ -9,8 +9,6 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"golang.org/x/sync/semaphore"
-
 	"github.com/portico-ml/portico/shared/fault"
 )
 
@@ -24,17 +22,14 @@ const (
 	placeWait  = 5 * time.Second // how long a message waits for a place in the process
 	backoffMin = 5 * time.Second
 	backoffMax = 10 * time.Minute
+
+	// A queue that takes no message is asked again, at intervals up to
+	// refusedMax, until answerWithin of the delivery: the host ends the process,
+	// with all that it is doing, over an answer that takes an hour.
+	refusedMin   = time.Second
+	refusedMax   = 30 * time.Second
+	answerWithin = 55 * time.Minute
 )
-
-// Places are the working places of one process, shared by its workers, so
-// that a message under suspicion can have the process to itself.
-type Places struct{ all *semaphore.Weighted }
-
-const everyPlace = 1 << 30
-
-// NewPlaces returns the places of a process. Each Work bounds itself by its
-// own Limit; Places only knows "one of many" and "alone".
-func NewPlaces() *Places { return &Places{semaphore.NewWeighted(everyPlace)} }
 
 // Work is what a queue function does with a message of type M.
 type Work[M any] struct {
@@ -80,28 +75,34 @@ func (e *DiedError) Unwrap() error { return e.Last }
 
 // Worker turns deliveries of one queue into runs of a Work. Its Handle almost
 // never returns an error: the host's own retries are five in as many minutes,
-// and would poison healthy work in any longer outage.
+// and would poison healthy work in any longer outage; and to the next worker a
+// delivery that was refused looks like one that ended this one.
 type Worker[M any] struct {
 	work   Work[M]
 	queue  Sender
 	places *Places
-	own    *semaphore.Weighted
+	own    chan struct{} // has a token per message that runs
 	log    *slog.Logger
 }
 
 // NewWorker returns the worker of w.
 func NewWorker[M any](places *Places, q Sender, log *slog.Logger, w Work[M]) *Worker[M] {
-	return &Worker[M]{work: w, queue: q, places: places, own: semaphore.NewWeighted(int64(max(w.Limit, 1))), log: log}
+	return &Worker[M]{work: w, queue: q, places: places, own: make(chan struct{}, max(w.Limit, 1)), log: log}
 }
 
 // Handle handles one delivery. An error means that not even the copy for
-// later could be sent: the host has to deliver the message again.
+// later could be sent, for most of an hour: the host has to deliver the message
+// again.
 func (w *Worker[M]) Handle(ctx context.Context, e Event) error {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	w.places.arrive()
+	defer w.places.depart()
 	m, t, err := w.decode(e.Body)
 	if err != nil {
 		// Nothing this program can run. The poison queue keeps it for sweep.
 		w.log.ErrorContext(ctx, "message not readable", "queue", w.work.Queue, "id", e.ID, "error", err)
-		return w.queue.Send(ctx, w.work.Queue+"-poison", e.Body, 0)
+		return w.poison(ctx, e.Body)
 	}
 	if e.DequeueCount > 1 { // every earlier delivery ended without an answer
 		t.Try += e.DequeueCount - 1
@@ -145,22 +146,26 @@ func (w *Worker[M]) decode(body []byte) (m M, t tries, err error) {
 	return m, t, err
 }
 
-// enter takes a place in the process, all of them for alone.
+// enter takes a place in the process, or all of it for alone.
 func (w *Worker[M]) enter(ctx context.Context, alone bool) (leave func(), ok bool) {
 	ctx, cancel := context.WithTimeout(ctx, placeWait)
 	defer cancel()
-	if w.own.Acquire(ctx, 1) != nil {
-		return nil, false
-	}
-	n := int64(1)
 	if alone {
-		n = everyPlace
+		return w.places.giveBack, w.places.takeAlone(ctx)
 	}
-	if w.places.all.Acquire(ctx, n) != nil {
-		w.own.Release(1)
+	unwanted := w.places.unwanted()
+	select {
+	case <-unwanted:
 		return nil, false
+	default:
 	}
-	return func() { w.places.all.Release(n); w.own.Release(1) }, true
+	select {
+	case w.own <- struct{}{}:
+		return func() { <-w.own }, true
+	case <-unwanted:
+	case <-ctx.Done():
+	}
+	return nil, false
 }
 
 func (w *Worker[M]) deadline(m M) time.Duration {
@@ -216,17 +221,55 @@ func passing(err error) bool {
 }
 
 // later sends a copy of the message for another time and so acknowledges this
-// one. The copy must go out even if the run's own context is done.
+// one. Want of a place is no failure, and does not make the next wait longer;
+// but one that wants the process for itself is not to keep it from working.
 func (w *Worker[M]) later(ctx context.Context, m M, t tries, cause error) error {
 	delay := backoff(t.Again)
-	if cause != nil { // who is asked for patience is not asked again sooner
+	switch {
+	case cause != nil: // who is asked for patience is not asked again sooner
 		delay = max(delay, min(fault.Of(cause).RetryAfter, backoffMax))
+		t.Again++
+	case t.Try >= aloneFrom:
+		t.Again++
+	default:
+		delay = backoff(0)
 	}
-	t.Again++
 	w.log.WarnContext(ctx, "message sent again", "queue", w.work.Queue, "try", t.Try, "again", t.Again, "delay", delay, "error", text(cause))
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
-	defer cancel()
-	return resend(ctx, w.queue, w.work.Queue, m, t, delay)
+	body, err := encode(m, t)
+	if err != nil {
+		return err
+	}
+	return w.send(ctx, w.work.Queue, body, delay)
+}
+
+// poison keeps a message that nobody can do anything with for sweep.
+func (w *Worker[M]) poison(ctx context.Context, body []byte) error {
+	return w.send(ctx, w.work.Queue+"-poison", body, 0)
+}
+
+// send sends a message, and again as long as the queue refuses it in passing:
+// the delivery is held meanwhile. Once its context is done, the host having
+// gone, say, it is tried for a last time.
+func (w *Worker[M]) send(ctx context.Context, queue string, body []byte, delay time.Duration) error {
+	for n := 0; ; n++ {
+		last := ctx.Err() != nil
+		attempt, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+		err := w.queue.Send(attempt, queue, body, delay)
+		cancel()
+		if err == nil || !passing(err) || last {
+			return err
+		}
+		pause := refusedMax
+		if n < 5 {
+			pause = min(refusedMax, refusedMin<<n)
+		}
+		pause = max(pause/2+rand.N(pause/2), min(fault.Of(err).RetryAfter, 2*refusedMax))
+		w.log.WarnContext(ctx, "queue refuses a message", "queue", queue, "pause", pause, "error", text(err))
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+		}
+	}
 }
 
 // fail has the work record its own end.
@@ -239,13 +282,32 @@ func (w *Worker[M]) fail(ctx context.Context, m M, t tries, cause error) error {
 	if w.work.Fail == nil {
 		return nil
 	}
-	run, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
-	defer cancel()
-	err := w.work.Fail(run, m, cause)
-	if err == nil {
+	err := w.record(ctx, m, cause)
+	switch {
+	case err == nil:
 		return nil
+	case passing(err) && !costsTry(err):
+		return w.later(ctx, m, t, err)
 	}
-	return w.later(ctx, m, t, err)
+	// What cannot even be said to have failed would come again for ever.
+	w.log.ErrorContext(ctx, "end of a message not recorded", "queue", w.work.Queue, "error", err)
+	body, eerr := encode(m, t)
+	if eerr != nil {
+		return eerr
+	}
+	return w.poison(ctx, body)
+}
+
+// record has the work record its end.
+func (w *Worker[M]) record(ctx context.Context, m M, cause error) (err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	defer func() {
+		if p := recover(); p != nil {
+			err = panicked{fault.Panicked(p)}
+		}
+	}()
+	return w.work.Fail(ctx, m, cause)
 }
 
 // text is err for the log. What a caller did wrong is told by its code: the

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -213,16 +214,18 @@ func TestHandle_deadline(t *testing.T) {
 	})
 }
 
-// A message at its third try runs while nothing else does; one that finds no
-// place in five seconds comes back later with the try it had.
+// A message at its third try has the process to itself: it waits for what runs,
+// and all else is sent away with the try it had, so that nothing is lost with
+// it should it end the process.
 func TestHandle_alone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := &outbox{}
 		var mu sync.Mutex
-		running, most := 0, 0
-		w := worker(t, q, Work[job]{Limit: 8, Do: func(context.Context, job) error {
+		running, most, runs := 0, 0, 0
+		work := Work[job]{Limit: 1, Do: func(context.Context, job) error {
 			mu.Lock()
 			running++
+			runs++
 			most = max(most, running)
 			mu.Unlock()
 			time.Sleep(3 * time.Second)
@@ -230,14 +233,14 @@ func TestHandle_alone(t *testing.T) {
 			running--
 			mu.Unlock()
 			return nil
-		}})
-		now := func() int {
-			mu.Lock()
-			defer mu.Unlock()
-			return running
-		}
+		}}
+		places := NewPlaces()
+		work.Queue, work.Deadline = "beschunk", time.Minute
+		w := NewWorker(places, q, slog.New(slog.DiscardHandler), work)
+		work.Queue = "other"
+		other := NewWorker(places, q, slog.New(slog.DiscardHandler), work)
 		var wg sync.WaitGroup
-		handle := func(tr tries) {
+		handle := func(w *Worker[job], tr tries) {
 			wg.Go(func() {
 				if err := w.Handle(t.Context(), message(t, tr)); err != nil {
 					t.Error(err)
@@ -245,32 +248,77 @@ func TestHandle_alone(t *testing.T) {
 			})
 			synctest.Wait()
 		}
-		handle(tries{Try: 1})
-		handle(tries{Try: 3}) // waits for the first
-		if n := now(); n != 1 {
-			t.Fatalf("%d run beside the first", n-1)
+		sent := func(what string, want ...string) {
+			t.Helper()
+			var got []string
+			for _, m := range q.msgs {
+				got = append(got, m.queue+" "+m.body)
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%s: sent %q, want %q", what, got, want)
+			}
+			q.msgs = nil
 		}
-		time.Sleep(3 * time.Second)
-		synctest.Wait()
-		handle(tries{Try: 1}) // behind the lonely one
-		if n := now(); n != 1 {
-			t.Fatalf("%d run beside the lonely one", n-1)
-		}
-		wg.Wait()
-		if most != 1 || len(q.msgs) != 0 {
-			t.Errorf("at most %d ran at once, %d sent again", most, len(q.msgs))
-		}
+		copyOf := func(queue, tries string) string { return queue + ` {"v":1,"m":{"job":"j1","chunk":17,` + tries + `}}` }
 
-		busy := worker(t, q, Work[job]{Limit: 1, Do: func(context.Context, job) error { time.Sleep(8 * time.Second); return nil }})
-		wg.Go(func() { busy.Handle(t.Context(), message(t, tries{Try: 1})) })
+		handle(w, tries{Try: 1})
+		handle(w, tries{Try: 2, Again: 4}) // waits for the first
+		sent("two of a queue that runs one at a time")
+		handle(w, tries{Try: 3})
+		sent("those who wait make room", copyOf("beschunk", `"try":2,"again":4`))
+		handle(w, tries{Try: 4})
+		sent("one at a time", copyOf("beschunk", `"try":4,"again":1`))
+		time.Sleep(time.Second)
+		handle(other, tries{Try: 1})
+		sent("while one waits to be alone", copyOf("other", `"try":1`))
+		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if err := busy.Handle(t.Context(), message(t, tries{Try: 2})); err != nil {
-			t.Fatal(err)
+		if runs != 2 || running != 1 {
+			t.Fatalf("%d run of %d, want the lonely one behind the first", running, runs)
+		}
+		handle(other, tries{Try: 1})
+		sent("while one is alone", copyOf("other", `"try":1`))
+		wg.Wait()
+		handle(other, tries{Try: 1})
+		handle(w, tries{Try: 1})
+		wg.Wait()
+		sent("afterwards")
+		if most != 2 || runs != 4 {
+			t.Errorf("%d runs, at most %d at once; want 4, 2 at the end", runs, most)
+		}
+	})
+}
+
+// A message that finds no place in five seconds comes back later with the try
+// it had and no longer back-off than before. One that would be alone gives the
+// process back after that time.
+func TestHandle_noPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := &outbox{}
+		w := worker(t, q, Work[job]{Limit: 1, Do: func(context.Context, job) error { time.Sleep(20 * time.Second); return nil }})
+		var wg sync.WaitGroup
+		wg.Go(func() { w.Handle(t.Context(), message(t, tries{Try: 1})) })
+		synctest.Wait()
+		for _, tt := range []struct{ in, want string }{
+			{`"try":2`, `"try":2`},
+			{`"try":2,"again":3`, `"try":2,"again":3`},
+			{`"try":3`, `"try":3,"again":1`},
+			{`"try":1`, `"try":1`},
+		} {
+			begun := time.Now()
+			e := Event{Body: []byte(`{"v":1,"m":{"job":"j1","chunk":17,` + tt.in + `}}`), DequeueCount: 1}
+			if err := w.Handle(t.Context(), e); err != nil {
+				t.Fatal(err)
+			}
+			if took := time.Since(begun); took != placeWait {
+				t.Errorf("%s: waited %v", tt.in, took)
+			}
+			if len(q.msgs) != 1 || !strings.Contains(q.msgs[0].body, tt.want+"}") || q.msgs[0].delay > 2*backoffMin {
+				t.Errorf("%s: sent %+v, want one with %s, soon", tt.in, q.msgs, tt.want)
+			}
+			q.msgs = nil
 		}
 		wg.Wait()
-		if len(q.msgs) != 1 || !strings.Contains(q.msgs[0].body, `"try":2`) {
-			t.Errorf("sent %+v, want one copy at try 2", q.msgs)
-		}
 	})
 }
 
@@ -309,12 +357,88 @@ func TestHandle_unreadable(t *testing.T) {
 	}
 }
 
-// Only where the copy cannot be sent does the host have to deliver again.
-func TestHandle_queueDown(t *testing.T) {
-	q := &outbox{fail: fault.New(fault.Unavailable, "", "queue is down")}
-	w := worker(t, q, Work[job]{Do: func(context.Context, job) error { return fault.New(fault.Unavailable, "", "down") }})
-	if err := w.Handle(t.Context(), message(t, tries{Try: 1})); !fault.Is(err, fault.Unavailable) {
-		t.Errorf("err = %v", err)
+// A queue that refuses messages costs time and no try: the delivery is held
+// until the copy is taken. Only an outage of most of an hour, or a host that has
+// gone, gives the message back to the host, to which it counts as a death.
+func TestHandle_queueRefuses(t *testing.T) {
+	down := fault.New(fault.Unavailable, "", "queue is down")
+	for _, tt := range []struct {
+		name          string
+		refusal       error
+		refused, gone time.Duration
+		took          [2]time.Duration // at least, at most
+		want          fault.Kind       // of the error, where there is one
+	}{
+		{name: "for twenty minutes", refusal: down, refused: 20 * time.Minute, took: [2]time.Duration{20 * time.Minute, 21 * time.Minute}},
+		{
+			name: "with a time to wait", refusal: &fault.Error{Kind: fault.Throttled, RetryAfter: 50 * time.Second}, refused: time.Second,
+			took: [2]time.Duration{50 * time.Second, 50 * time.Second},
+		},
+		{name: "for ever", refusal: down, refused: 24 * time.Hour, took: [2]time.Duration{answerWithin, answerWithin}, want: fault.Unavailable},
+		{name: "and the host goes", refusal: down, refused: 24 * time.Hour, gone: 3 * time.Minute, took: [2]time.Duration{3 * time.Minute, 3 * time.Minute}, want: fault.Unavailable},
+		{name: "for good", refusal: fault.New(fault.TooLarge, "", "too long"), refused: time.Hour, want: fault.TooLarge},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				q := &outbox{fail: tt.refusal}
+				w := worker(t, q, Work[job]{Do: func(context.Context, job) error { return down }})
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				if tt.gone > 0 {
+					time.AfterFunc(tt.gone, cancel)
+				}
+				mended := time.AfterFunc(tt.refused, func() {
+					q.mu.Lock()
+					defer q.mu.Unlock()
+					q.fail = nil
+				})
+				defer mended.Stop()
+				begun := time.Now()
+				err := w.Handle(ctx, message(t, tries{Try: 2}))
+				if took := time.Since(begun); took < tt.took[0] || took > tt.took[1] {
+					t.Errorf("took %v, want %v", took, tt.took)
+				}
+				if tt.want != 0 {
+					if !fault.Is(err, tt.want) {
+						t.Errorf("error %v, want %v", err, tt.want)
+					}
+					return
+				}
+				if err != nil {
+					t.Error(err)
+				}
+				if want := `{"v":1,"m":{"job":"j1","chunk":17,"try":2,"again":1}}`; len(q.msgs) != 1 || q.msgs[0].body != want {
+					t.Errorf("sent %+v, want %s", q.msgs, want)
+				}
+			})
+		})
+	}
+}
+
+// A message whose end cannot be recorded comes again where that may help, and
+// is poison where it cannot: nothing comes for ever.
+func TestHandle_endNotRecorded(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		fail  func() error
+		queue string
+		want  string
+	}{
+		{"in passing", func() error { return fault.New(fault.Unavailable, "", "down") }, "beschunk", `"try":5,"again":1`},
+		{"for good", func() error { return errors.New("a row that no one can read") }, "beschunk-poison", `"try":5`},
+		{"panic", func() error { panic("boom") }, "beschunk-poison", `"try":5`},
+	} {
+		q := &outbox{}
+		w := worker(t, q, Work[job]{
+			Do:   func(context.Context, job) error { t.Errorf("%s: was run", tt.name); return nil },
+			Fail: func(context.Context, job, error) error { return tt.fail() },
+		})
+		if err := w.Handle(t.Context(), message(t, tries{Try: 5})); err != nil {
+			t.Fatal(err)
+		}
+		if len(q.msgs) != 1 || q.msgs[0].queue != tt.queue || !strings.Contains(q.msgs[0].body, tt.want+"}") {
+			t.Errorf("%s: sent %+v, want %s in %s", tt.name, q.msgs, tt.want, tt.queue)
+		}
 	}
 }
 

@@ -133,11 +133,12 @@ type Store struct {
 	calls []Call
 	rules []Rule
 	dead  bool
+	died  chan struct{} // closed when dead becomes true
 }
 
 // New decorates inner.
 func New(inner storage.Store) *Store {
-	s := &Store{}
+	s := &Store{died: make(chan struct{})}
 	s.Store = storage.Store{
 		Blobs:    &blobs{s, "Blobs", inner.Blobs},
 		Drop:     &blobs{s, "Drop", inner.Drop},
@@ -166,6 +167,9 @@ func (s *Store) Calls() []Call {
 func (s *Store) Revive() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.dead {
+		s.died = make(chan struct{})
+	}
 	s.dead, s.rules, s.calls = false, nil, nil
 }
 
@@ -174,6 +178,23 @@ func (s *Store) Dead() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.dead
+}
+
+// Alive returns a context that ends with a crash, as all that a process does
+// ends when it is killed.
+func (s *Store) Alive(ctx context.Context) (context.Context, context.CancelFunc) {
+	s.mu.Lock()
+	died := s.died
+	s.mu.Unlock()
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-died:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
 }
 
 // ErrInjected is the error of every injected failure.
@@ -214,7 +235,10 @@ func (s *Store) run(ctx context.Context, port, method, target string, write bool
 func (s *Store) kill() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.dead = true
+	if !s.dead {
+		s.dead = true
+		close(s.died)
+	}
 }
 
 type blobs struct {

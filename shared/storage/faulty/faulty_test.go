@@ -131,3 +131,21 @@ func TestGateHoldsOneCall(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// What a process does ends with it.
+func TestAlive(t *testing.T) {
+	_, st := open(t)
+	for range 2 { // the process starts again
+		ctx, cancel := st.Alive(t.Context())
+		defer cancel()
+		if put(t, st.Store, "a/b") != nil || ctx.Err() != nil {
+			t.Fatal("it ended before the crash")
+		}
+		st.Plan(faulty.Nth(2, faulty.CrashAfter))
+		if !errors.Is(put(t, st.Store, "a/b"), faulty.ErrInjected) {
+			t.Fatal("no crash")
+		}
+		<-ctx.Done()
+		st.Revive()
+	}
+}
