@@ -123,7 +123,7 @@ func TestResolve(t *testing.T) {
 		{Name: "need", Type: module.String, Required: true},
 		{Name: "key", Type: module.Credential},
 	}}
-	v, problems := spec.Resolve(map[string]string{"need": "", "n": " 7 ", "b": "True", "mode": "two", "x": "5e-1", "key": "hush"})
+	v, problems := spec.Resolve(map[string]string{"need": "it", "n": " 7 ", "b": "True", "mode": "two", "x": "5e-1", "key": "hush"})
 	if len(problems) > 0 {
 		t.Fatalf("%+v", problems)
 	}
@@ -131,7 +131,7 @@ func TestResolve(t *testing.T) {
 		t.Errorf("%+v", v)
 	}
 	got := v.NotDefault()
-	if len(got) != 3 || got["n"] != "7" || got["b"] != "true" || got["mode"] != "Two" {
+	if len(got) != 4 || got["n"] != "7" || got["b"] != "true" || got["mode"] != "Two" {
 		t.Errorf("not default: %v: x is the default in another spelling, key is secret", got)
 	}
 	_, problems = spec.Resolve(map[string]string{"n": "11", "x": "NaN", "b": "maybe", "mode": "Three", "N": "1", "key": "a"})
@@ -145,5 +145,40 @@ func TestResolve(t *testing.T) {
 	}
 	if _, problems = spec.Resolve(nil, "need"); len(problems) > 0 {
 		t.Errorf("a parameter that comes with the call is missed: %+v", problems)
+	}
+}
+
+// A parameter that does not count is neither required nor judged.
+func TestResolveWhen(t *testing.T) {
+	when := func(param string, is ...string) *module.When { return &module.When{Param: param, Is: is} }
+	spec := &module.Spec{Name: "M", Params: []module.Param{
+		{Name: "list", Type: module.String, Required: true, When: when("by", "List"), Check: func(text string) error {
+			if text == "1,x" {
+				return module.Errorf(19, "x does not come behind 1")
+			}
+			return nil
+		}},
+		{Name: "mode", Type: module.Enumerated, Options: []string{"Split", "Head"}, Default: "Split"},
+		{Name: "by", Type: module.Enumerated, Options: []string{"Half", "List"}, Default: "Half", When: when("mode", "Split")},
+	}}
+	for _, c := range []struct {
+		given map[string]string
+		want  []module.Problem
+	}{
+		{nil, nil},
+		{map[string]string{"list": "1,x"}, nil},
+		{map[string]string{"by": "List", "mode": "Head"}, nil},
+		{map[string]string{"by": "List", "mode": "Head", "list": "1,x"}, nil},
+		{map[string]string{"by": "list", "list": "1,2"}, nil},
+		{map[string]string{"by": "list", "list": "1,x"}, []module.Problem{{"list", "bad-parameter", 19, "x does not come behind 1"}}},
+		{map[string]string{"by": "list", "list": ""}, []module.Problem{{"list", "missing-parameter", 3, `parameter "list" is required where "by" is List`}}},
+		{map[string]string{"by": "List"}, []module.Problem{{"list", "missing-parameter", 3, `parameter "list" is required where "by" is List`}}},
+	} {
+		if _, got := spec.Resolve(c.given); !slices.Equal(got, c.want) {
+			t.Errorf("%v: %+v, want %+v", c.given, got, c.want)
+		}
+	}
+	if _, got := spec.Resolve(map[string]string{"by": "List"}, "list"); len(got) > 0 {
+		t.Errorf("a parameter that comes with the call is missed: %+v", got)
 	}
 }

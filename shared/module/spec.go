@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/frame"
 	"github.com/portico-ml/portico/shared/service"
 )
@@ -96,7 +97,7 @@ type Param struct {
 	Name string `json:"name"`
 	Type Type   `json:"type"`
 	// Default is the text that an absent parameter has. A required parameter
-	// has none.
+	// has none, and is required only where it counts: see When.
 	Default  string   `json:"default,omitempty"`
 	Required bool     `json:"required,omitempty"`
 	Options  []string `json:"options,omitempty"` // Enumerated
@@ -110,6 +111,10 @@ type Param struct {
 	// SchemaWhen, only while another parameter has one of some values.
 	Schema     bool  `json:"schema,omitempty"`
 	SchemaWhen *When `json:"schemaWhen,omitempty"`
+	// Check judges a text for which its type is not enough and no table is
+	// needed, such as a list of numbers or a pattern: nil, or a module error. It
+	// is not asked of an empty text, nor while the parameter does not count.
+	Check func(text string) error `json:"-"`
 	// When says that the parameter counts only while another has one of some
 	// values; forms hide it otherwise.
 	When *When  `json:"when,omitempty"`
@@ -233,9 +238,6 @@ func (s *Spec) Resolve(given map[string]string, open ...string) (Values, []Probl
 			ok = false // an empty form field is an absent parameter
 		}
 		if !ok {
-			if p.Required && !slices.Contains(open, p.Name) {
-				problems = append(problems, Problem{p.Name, "missing-parameter", 3, fmt.Sprintf("parameter %q is required", p.Name)})
-			}
 			if text = p.Default; text == "" {
 				v.text[p.Name] = ""
 				continue
@@ -257,6 +259,23 @@ func (s *Spec) Resolve(given map[string]string, open ...string) (Values, []Probl
 		}
 		v.text[p.Name] = canon
 	}
+	for i := range s.Params {
+		p := &s.Params[i]
+		text := v.text[p.Name]
+		switch {
+		case !v.counts(p):
+		case text != "" && p.Check != nil:
+			if err := p.Check(text); err != nil {
+				problems = append(problems, checked(p.Name, err))
+			}
+		case given[p.Name] == "" && p.Required && !slices.Contains(open, p.Name):
+			msg := fmt.Sprintf("parameter %q is required", p.Name)
+			if p.When != nil {
+				msg += fmt.Sprintf(" where %q is %s", p.When.Param, v.text[p.When.Param])
+			}
+			problems = append(problems, Problem{p.Name, "missing-parameter", 3, msg})
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		if s.Param(name) == nil {
 			msg := fmt.Sprintf("module %q has no parameter %q", s.Name, name)
@@ -267,6 +286,26 @@ func (s *Spec) Resolve(given map[string]string, open ...string) (Values, []Probl
 		}
 	}
 	return v, problems
+}
+
+// checked is the problem that a parameter's Check told of.
+func checked(param string, err error) Problem {
+	e, number := fault.Of(err), 2
+	if n, err := strconv.Atoi(strings.TrimPrefix(e.Code, "Error")); err == nil {
+		number = n
+	}
+	return Problem{param, "bad-parameter", number, strings.TrimPrefix(e.Msg, fmt.Sprintf("Error %04d: ", number))}
+}
+
+// counts reports whether what p depends on has one of the values with which p
+// counts, and counts itself.
+func (v Values) counts(p *Param) bool {
+	for w := p.When; w != nil; w = p.When {
+		if p = v.spec.Param(w.Param); !slices.Contains(w.Is, v.text[p.Name]) {
+			return false
+		}
+	}
+	return true
 }
 
 func nearest(params []Param, name string) string {

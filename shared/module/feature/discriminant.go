@@ -95,6 +95,11 @@ func fitDiscriminant(_ context.Context, c *module.Call) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	for f, name := range st.Features {
+		if spread := within.At(f, f) + between.At(f, f); math.IsInf(spread, 0) || math.IsNaN(spread) {
+			return nil, module.Errorf(33, "column %q: the spread of its values is infinite", name).At(name)
+		}
+	}
 	st.Vectors, err = discriminate(within, between, n)
 	if err != nil {
 		return nil, err

@@ -64,7 +64,7 @@ func FilterBasedFeatureSelection() *module.Module {
 					Doc: "Look at columns that are features only; otherwise at ids and weights too. Labels and scores are never looked at.",
 				},
 				{
-					Name: targetColumn, Type: module.ColumnPicker, Single: true, Schema: true, When: withTarget,
+					Name: targetColumn, Type: module.ColumnPicker, Required: true, Single: true, Schema: true, When: withTarget,
 					Doc: "The column that the features are to tell of.",
 				},
 				{

@@ -244,9 +244,9 @@ func UserDefinedFilter() *module.Module {
 				Name: "Filter type", Type: module.Enumerated, Default: "FIR", Options: []string{"FIR", "IIR"},
 				Doc: "Whether the results of the rows before count (IIR) or only the rows (FIR).",
 			},
-			{Name: "Forward", Type: module.String, Default: "1.0", Doc: "The coefficients of the row and the rows before, separated by commas or blanks."},
+			{Name: "Forward", Type: module.String, Default: "1.0", Check: checkCoefficients("Forward"), Doc: "The coefficients of the row and the rows before, separated by commas or blanks."},
 			{
-				Name: "Backward", Type: module.String, Default: "1.0", When: &module.When{Param: "Filter type", Is: []string{"IIR"}},
+				Name: "Backward", Type: module.String, Default: "1.0", When: &module.When{Param: "Filter type", Is: []string{"IIR"}}, Check: checkCoefficients("Backward"),
 				Doc: "The coefficients of the row's result and the results before; all are divided by the first.",
 			},
 		},
@@ -254,11 +254,11 @@ func UserDefinedFilter() *module.Module {
 }
 
 func designUser(p module.Values) (*filter, error) {
-	b, err := coefficients(p, "Forward")
+	b, err := coefficients(p.Text("Forward"), "Forward")
 	if err != nil || p.Text("Filter type") == "FIR" {
 		return &filter{Linear: &linear{Forward: b}}, err
 	}
-	a, err := coefficients(p, "Backward")
+	a, err := coefficients(p.Text("Backward"), "Backward")
 	if err != nil {
 		return nil, err
 	}
@@ -275,8 +275,16 @@ func designUser(p module.Values) (*filter, error) {
 
 const maxCoefficients = 10_000
 
-func coefficients(p module.Values, param string) ([]float64, error) {
-	words := strings.FieldsFunc(p.Text(param), func(r rune) bool { return r == ',' || r == ';' || r == ' ' || r == '\t' || r == '\n' || r == '\r' })
+func checkCoefficients(param string) func(text string) error {
+	return func(text string) error {
+		_, err := coefficients(text, param)
+		return err
+	}
+}
+
+// coefficients reads the numbers that a parameter holds.
+func coefficients(text, param string) ([]float64, error) {
+	words := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ';' || r == ' ' || r == '\t' || r == '\n' || r == '\r' })
 	if len(words) == 0 || len(words) > maxCoefficients {
 		return nil, module.Errorf(2, "parameter %q: %d coefficients: from 1 to %d are needed", param, len(words), maxCoefficients).At(param)
 	}

@@ -141,7 +141,7 @@ func quantileForest() *module.Module {
 				fraction(splitShare, "The share of its tree's features that each split chooses from, drawn at random."),
 				sized(quantileCount, "100", 1, "The most labels that a leaf keeps to estimate the quantiles from."),
 				{
-					Name: quantiles, Type: module.String, Default: "0.25;0.5;0.75",
+					Name: quantiles, Type: module.String, Default: "0.25;0.5;0.75", Check: checkQuantiles,
 					Doc: "The quantiles to estimate, numbers between 0 and 1 separated by semicolons or commas. Each makes a score column.",
 				},
 				seedParam("the rows, features and samples of each tree"), unknownLevelsParam(),
@@ -160,6 +160,11 @@ func quantileForest() *module.Module {
 			})
 		},
 	}
+}
+
+func checkQuantiles(text string) error {
+	_, err := parseQuantiles(text)
+	return err
 }
 
 // parseQuantiles reads numbers between semicolons or commas.

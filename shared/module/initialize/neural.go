@@ -20,6 +20,11 @@ func networks() []*module.Module {
 	}
 }
 
+func checkScript(text string) error {
+	_, err := neural.Script(text)
+	return err
+}
+
 func network(name string, kind model.Kind, group, rate, doc string) *module.Module {
 	const (
 		layers     = "Hidden layer specification"
@@ -41,7 +46,7 @@ func network(name string, kind model.Kind, group, rate, doc string) *module.Modu
 			Params: []module.Param{
 				module.TrainerModeParam(),
 				{Name: layers, Type: module.Enumerated, Default: connected, Options: []string{connected, custom}, Doc: "Sigmoid layers of given sizes, or a network written in Net#."},
-				{Name: script, Type: module.String, When: &module.When{Param: layers, Is: []string{custom}}, Doc: "The network in Net#: the part of it that declares fully connected layers, as in: input Data auto; hidden H [100] sigmoid from Data all; output Result auto from H all;"},
+				{Name: script, Type: module.String, Required: true, When: &module.When{Param: layers, Is: []string{custom}}, Check: checkScript, Doc: "The network in Net#: the part of it that declares fully connected layers, as in: input Data auto; hidden H [100] sigmoid from Data all; output Result auto from H all;"},
 				{Name: nodes, Type: module.String, Default: "100", Sweep: true, When: &module.When{Param: layers, Is: []string{connected}}, Doc: "The number of nodes of the hidden layer, or of several, separated by commas."},
 				{Name: learningRate, Type: module.Float, Default: rate, Range: positive, Sweep: true, Doc: "How far one row moves the weights."},
 				{Name: iterations, Type: module.Int, Default: "100", Range: count, Sweep: true, Doc: "How many times training goes through the rows."},

@@ -184,7 +184,7 @@ for classes, module in MODULES.items():
                        "Metric for measuring performance for regression": "Root of mean squared error"},
         "inputs": {"Training dataset": data, "Optional validation dataset": data}}, **small | dict(rate=0.05))
     write(module, "single-parameter", {"parameters": {MODE: "Single Parameter", RATE: "1;2"}, "error": "Error 0002"})
-    write(module, "no-script", {"parameters": {LAYERS: "Custom definition script"}, "error": "there is no output layer"})
+    write(module, "no-script", {"parameters": {LAYERS: "Custom definition script"}, "error": "Error 0003"})
     write(module, "convolution", {"parameters": {LAYERS: "Custom definition script", SCRIPT: "input D [9];\nhidden H [4] from D convolve { InputShape = [9]; }"},
                                   "error": "line 2 of the network definition: convolutional connections"})
     write(module, "no-nodes", {"parameters": {NODES: "0"}, "error": "Error 0002"})

@@ -80,7 +80,7 @@ func CleanMissingData() *module.Module {
 					Doc:  "How often Probabilistic PCA improves its components.",
 				},
 			},
-			Doc: "Replaces missing cells, or removes rows or columns that have some. What is learned (values, columns) is kept as a transformation: a published service applies it and learns nothing from requests.",
+			Doc: "Replaces missing cells, or removes rows or columns that have some. Nothing is put into an id. What is learned (values, columns) is kept as a transformation: a published service applies it and learns nothing from requests.",
 		},
 		Fit:   fitCleaning,
 		Apply: applyCleaning,
@@ -125,6 +125,10 @@ func fitCleaning(ctx context.Context, c *module.Call) ([]byte, error) {
 		}
 		if ratio < lo || ratio > hi {
 			c.Log("column %q is left as it is: %v of its cells are missing", col.Field.Name, ratio)
+			continue
+		}
+		if col.Field.Role == frame.ID && mode != modeRow && mode != modeColumn {
+			c.Log("column %q is left as it is: it is an id", col.Field.Name)
 			continue
 		}
 		out := cleaned{Name: col.Field.Name, Type: col.Field.Type}

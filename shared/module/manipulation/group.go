@@ -48,7 +48,7 @@ func GroupCategoricalValues() *module.Module {
 		}
 		when := &module.When{Param: "New number of levels", Is: from}
 		params = append(params,
-			module.Param{Name: newLevel(i), Type: module.String, Schema: true, When: when, Doc: fmt.Sprintf("The name of new level %d.", i)},
+			module.Param{Name: newLevel(i), Type: module.String, Required: true, Schema: true, When: when, Doc: fmt.Sprintf("The name of new level %d.", i)},
 			module.Param{Name: oldLevels(i), Type: module.String, When: when, Doc: fmt.Sprintf("The values that become new level %d, separated by commas; quoted as in CSV where they have commas.", i)},
 		)
 	}

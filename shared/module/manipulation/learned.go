@@ -52,6 +52,9 @@ func learnedValue(mode string, c *frame.Column) (string, error) {
 	} else {
 		x = median(values)
 	}
+	if math.IsInf(x, 0) || math.IsNaN(x) {
+		return "", module.Errorf(33, "column %q: %q would be infinite: its values are too large", f.Name, mode).At(f.Name)
+	}
 	out := frame.NewColumn(frame.Field{Name: f.Name, Type: f.Type}, 1)
 	switch {
 	case f.Type == frame.Double:

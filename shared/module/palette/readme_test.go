@@ -42,7 +42,7 @@ and ` + "`palette`" + ` lists them all. The tables below are generated from the 
 
 Natures: *row-wise* works on each row by itself; *fitted* learns from its input, and a published service applies what was learned;
 *whole-table* needs all rows together. A dash stands for modules that work in experiments only: sources, trainers, evaluations.
-Parameters are given with their defaults; **bold** ones are required.
+Parameters are given with their defaults; **bold** ones are required, some only where another parameter has a certain value.
 `)
 	var groups []string
 	byGroup := make(map[string][]*module.Module)

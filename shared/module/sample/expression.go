@@ -12,13 +12,12 @@ import (
 	"github.com/portico-ml/portico/shared/module"
 )
 
-// cutColumn reads the column that an expression begins with: \"name", (\name)
-// or (\number) from 0. It returns the column and the rest of the expression.
-func cutColumn(text string, in frame.Schema) (int, string, error) {
+// cutName reads what an expression calls its column: \"name", (\name) or
+// (\number). It returns that, whether it may be a number, and the rest of the
+// expression.
+func cutName(text string) (name string, number bool, rest string, err error) {
 	s := strings.TrimSpace(text)
-	bad := module.Errorf(2, `the expression %q does not begin with a column, as \"name" or (\0)`, frame.Clip([]byte(text)))
-	var name string
-	var ok, number bool
+	var ok bool
 	switch {
 	case strings.HasPrefix(s, `\"`):
 		name, s, ok = strings.Cut(s[2:], `"`)
@@ -28,7 +27,17 @@ func cutColumn(text string, in frame.Schema) (int, string, error) {
 		number = true
 	}
 	if !ok || name == "" {
-		return 0, "", bad
+		return "", false, "", module.Errorf(2, `the expression %q does not begin with a column, as \"name" or (\0)`, frame.Clip([]byte(text)))
+	}
+	return name, number, strings.TrimSpace(s), nil
+}
+
+// cutColumn finds the column that an expression begins with; numbers count from
+// 0. It returns the column and the rest of the expression.
+func cutColumn(text string, in frame.Schema) (int, string, error) {
+	name, number, rest, err := cutName(text)
+	if err != nil {
+		return 0, "", err
 	}
 	i := in.Index(name)
 	if n, err := strconv.Atoi(name); i < 0 && number && err == nil {
@@ -40,7 +49,7 @@ func cutColumn(text string, in frame.Schema) (int, string, error) {
 	if i < 0 {
 		return 0, "", module.NoColumn(in, name)
 	}
-	return i, strings.TrimSpace(s), nil
+	return i, rest, nil
 }
 
 // byRow makes a splitter of a condition on one cell; a missing cell does not
@@ -59,10 +68,27 @@ func byRow(column int, holds func(c *frame.Column, r int) bool) splitter {
 	}
 }
 
-func regularSplit(text string, in frame.Schema) (splitter, []int, error) {
-	if strings.TrimSpace(text) == "" {
-		return nil, nil, module.Errorf(3, "parameter %q is empty", "Regular expression")
+// checkRegular judges what of a regular expression needs no table.
+func checkRegular(text string) error {
+	_, _, pattern, err := cutName(text)
+	if err == nil {
+		_, err = compile(pattern)
 	}
+	return err
+}
+
+func compile(pattern string) (*regexp.Regexp, error) {
+	if pattern == "" {
+		return nil, module.Errorf(3, "the regular expression has no pattern behind the column")
+	}
+	re, err := regexp.Compile(pattern)
+	if err != nil {
+		return nil, module.Errorf(2, "the regular expression %q cannot be used: %v", frame.Clip([]byte(pattern)), err)
+	}
+	return re, nil
+}
+
+func regularSplit(text string, in frame.Schema) (splitter, []int, error) {
 	column, pattern, err := cutColumn(text, in)
 	if err != nil {
 		return nil, nil, err
@@ -70,12 +96,9 @@ func regularSplit(text string, in frame.Schema) (splitter, []int, error) {
 	if in[column].Type != frame.String {
 		return nil, nil, module.Errorf(17, "column %q is %s: a regular expression needs a String column", in[column].Name, in[column].Type).At(in[column].Name)
 	}
-	if pattern == "" {
-		return nil, nil, module.Errorf(3, "the regular expression has no pattern behind the column")
-	}
-	re, err := regexp.Compile(pattern)
+	re, err := compile(pattern)
 	if err != nil {
-		return nil, nil, module.Errorf(2, "the regular expression %q cannot be used: %v", frame.Clip([]byte(pattern)), err)
+		return nil, nil, err
 	}
 	return byRow(column, func(c *frame.Column, r int) bool {
 		if c.Field.Levels != nil {
@@ -126,10 +149,24 @@ func compare[T int64 | float64](a, b T) int {
 	return 0
 }
 
-func relativeSplit(text string, in frame.Schema) (splitter, []int, error) {
-	if strings.TrimSpace(text) == "" {
-		return nil, nil, module.Errorf(3, "parameter %q is empty", "Relational expression")
+// checkRelative judges what of a relational expression needs no table: whether
+// the column is of numbers or of dates is not known.
+func checkRelative(text string) error {
+	_, _, rest, err := cutName(text)
+	if err != nil {
+		return err
 	}
+	_, err = parseComparisons(rest, frame.Double)
+	if err == nil {
+		return nil
+	}
+	if _, dates := parseComparisons(rest, frame.DateTime); dates == nil {
+		return nil
+	}
+	return err
+}
+
+func relativeSplit(text string, in frame.Schema) (splitter, []int, error) {
 	column, rest, err := cutColumn(text, in)
 	if err != nil {
 		return nil, nil, err
@@ -138,23 +175,32 @@ func relativeSplit(text string, in frame.Schema) (splitter, []int, error) {
 	if !f.Type.Numeric() && f.Type != frame.DateTime {
 		return nil, nil, module.Errorf(17, "column %q is %s: a relative expression needs a column of numbers or dates", f.Name, f.Type).At(f.Name)
 	}
-	var alternatives [][]comparison // one of these conjunctions
-	for _, part := range strings.Split(rest, "|") {
-		var all []comparison
-		for _, term := range strings.Split(part, "&") {
-			c, err := parseComparison(term, f.Type)
-			if err != nil {
-				return nil, nil, err
-			}
-			all = append(all, c)
-		}
-		alternatives = append(alternatives, all)
+	alternatives, err := parseComparisons(rest, f.Type)
+	if err != nil {
+		return nil, nil, err
 	}
 	return byRow(column, func(c *frame.Column, r int) bool {
 		return slices.ContainsFunc(alternatives, func(all []comparison) bool {
 			return !slices.ContainsFunc(all, func(t comparison) bool { return !t.holds(c, r) })
 		})
 	}), []int{column}, nil
+}
+
+// parseComparisons reads conjunctions of comparisons, one of which is to hold.
+func parseComparisons(text string, typ frame.Type) ([][]comparison, error) {
+	var alternatives [][]comparison
+	for part := range strings.SplitSeq(text, "|") {
+		var all []comparison
+		for term := range strings.SplitSeq(part, "&") {
+			c, err := parseComparison(term, typ)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, c)
+		}
+		alternatives = append(alternatives, all)
+	}
+	return alternatives, nil
 }
 
 // parseComparison reads an operator and a value for a column of that type.

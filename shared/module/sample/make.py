@@ -82,7 +82,7 @@ split("rows-not-stratified", {"Stratified split": False}, drawn(0.5, 0, everythi
 case(M, "rows-too-few", {}, {"Dataset": "a\n1\n"}, error="Error 0021")
 case(M, "rows-empty", {}, {"Dataset": "a\n"}, error="Error 0021")
 case(M, "rows-strata-of-numbers", {"Stratified split": True, "Stratification key column": "ü name"}, {"Dataset": table}, error='Error 0017: column "ü name" is Double')
-case(M, "rows-strata-none", {"Stratified split": True}, {"Dataset": table}, error="Error 0022")
+case(M, "rows-strata-none", {"Stratified split": True}, {"Dataset": table}, error="Error 0003")
 case(M, "fraction-outside", {"Fraction of rows in the first output dataset": 1.5}, {"Dataset": table}, error="Error 0008")
 
 
@@ -276,7 +276,7 @@ assign("custom-stratified", {**C, L: "0.6,0.4", "Stratified split for customized
 assign("custom-not-stratified", {**C, L: "0.6,0.4", "Stratified split for customized fold assignment": False, key: "s"}, custom([0.6, 0.4]))
 case(P, "custom-too-much", {**A, **C, L: "0.8,0.3"}, {"Dataset": table}, error="Error 0007")
 case(P, "custom-bad", {**A, **C, L: "0.8,x"}, {"Dataset": table}, error='"x" is not a part')
-case(P, "custom-absent", {**A, **C}, {"Dataset": table}, error="Error 0002")
+case(P, "custom-absent", {**A, **C}, {"Dataset": table}, error="Error 0003")
 
 rng, folds, turn = PCG(0), [[] for _ in range(5)], 0
 for _ in range(n):

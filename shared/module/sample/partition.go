@@ -66,11 +66,11 @@ func PartitionAndSample() *module.Module {
 					Doc: "Divide the rows of each value of a column evenly over the folds.",
 				},
 				{
-					Name: "Stratification key column", Type: module.ColumnPicker, Single: true, When: &module.When{Param: "Stratified split", Is: []string{"true"}},
+					Name: "Stratification key column", Type: module.ColumnPicker, Required: true, Single: true, When: &module.When{Param: "Stratified split", Is: []string{"true"}},
 					Doc: "The strata column: of categories, texts, truth values or whole numbers.",
 				},
 				{
-					Name: "List of proportions separated by comma", Type: module.String, When: method(methodCustom),
+					Name: "List of proportions separated by comma", Type: module.String, Required: true, When: method(methodCustom), Check: checkProportions,
 					Doc: "The parts of the folds, as in .5, .25, .25. Where they sum to less than 1, one more fold has the rest.",
 				},
 				{
@@ -78,7 +78,7 @@ func PartitionAndSample() *module.Module {
 					Doc: "Divide the rows of each value of a column over the folds in these proportions.",
 				},
 				{
-					Name: "Stratification key column for customized fold assignment", Type: module.ColumnPicker, Single: true,
+					Name: "Stratification key column for customized fold assignment", Type: module.ColumnPicker, Required: true, Single: true,
 					When: &module.When{Param: "Stratified split for customized fold assignment", Is: []string{"true"}},
 					Doc:  "The strata column: of categories, texts, truth values or whole numbers.",
 				},
@@ -103,7 +103,7 @@ func PartitionAndSample() *module.Module {
 					Doc: "Take this part of the rows of each value of a column.",
 				},
 				{
-					Name: "Stratification key column for sampling", Type: module.ColumnPicker, Single: true,
+					Name: "Stratification key column for sampling", Type: module.ColumnPicker, Required: true, Single: true,
 					When: &module.When{Param: "Stratified split for sampling", Is: []string{"true"}},
 					Doc:  "The strata column: of categories, texts, truth values or whole numbers.",
 				},
@@ -257,6 +257,11 @@ func bindAssign(b *module.Binding) (*module.Bound, error) {
 		}),
 		Outputs: []frame.Schema{out}, From: [][]module.Source{from}, Reads: reads(a.column),
 	}, nil
+}
+
+func checkProportions(text string) error {
+	_, err := proportions(text)
+	return err
 }
 
 // proportions reads the parts of custom folds and returns where each ends.

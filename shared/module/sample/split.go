@@ -54,15 +54,15 @@ func SplitData() *module.Module {
 					Doc: "Divide the rows of each value of a column in this fraction.",
 				},
 				{
-					Name: "Stratification key column", Type: module.ColumnPicker, Single: true, When: &module.When{Param: "Stratified split", Is: []string{"true"}},
+					Name: "Stratification key column", Type: module.ColumnPicker, Required: true, Single: true, When: &module.When{Param: "Stratified split", Is: []string{"true"}},
 					Doc: "The strata column: of categories, texts, truth values or whole numbers.",
 				},
 				{
-					Name: "Regular expression", Type: module.String, When: in(modeRegular),
+					Name: "Regular expression", Type: module.String, Required: true, When: in(modeRegular), Check: checkRegular,
 					Doc: `A text column and a pattern, as in \"Text" Gryphon, or by the column's number from 0, as in (\1) ^[a-f]. Rows whose text has a match go to the first output. Patterns are in RE2's syntax.`,
 				},
 				{
-					Name: "Relational expression", Type: module.String, When: in(modeRelative),
+					Name: "Relational expression", Type: module.String, Required: true, When: in(modeRelative), Check: checkRelative,
 					Doc: `Comparisons of one column of numbers or dates, as in \"Year" > 2010 or (\0) <= 30 & != 20, with <, >, <=, >=, ==, != and & (and) before | (or). Rows for which it holds go to the first output.`,
 				},
 				{

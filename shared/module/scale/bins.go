@@ -80,7 +80,7 @@ func GroupDataIntoBins() *module.Module {
 					Doc: "No edge is behind this one.",
 				},
 				{
-					Name: "Comma-separated list of bin edges", Type: module.String, Schema: true, When: in(binCustom),
+					Name: "Comma-separated list of bin edges", Type: module.String, Required: true, Schema: true, When: in(binCustom), Check: checkEdges,
 					Doc: "The edges, from lowest to highest.",
 				},
 			},
@@ -185,11 +185,13 @@ func labelOf(f *frame.Frame) (*frame.Column, error) {
 	return label, nil
 }
 
+func checkEdges(text string) error {
+	_, err := customEdges(text)
+	return err
+}
+
 func customEdges(text string) ([]float64, error) {
 	const name = "Comma-separated list of bin edges"
-	if strings.TrimSpace(text) == "" {
-		return nil, module.Errorf(3, "parameter %q is empty", name)
-	}
 	var edges []float64
 	for _, s := range strings.Split(text, ",") {
 		x, err := strconv.ParseFloat(strings.TrimSpace(s), 64)
@@ -227,6 +229,10 @@ func equalWidth(lo, hi float64, n int) []float64 {
 	edges := []float64{}
 	for i := 1; i < n; i++ {
 		x := lo + float64((hi-lo)*float64(i)/float64(n))
+		if math.IsInf(hi-lo, 0) {
+			part := float64(i) / float64(n)
+			x = float64(lo*(1-part)) + float64(hi*part)
+		}
 		if k := len(edges); x < hi && (k == 0 || x > edges[k-1]) {
 			edges = append(edges, x)
 		}

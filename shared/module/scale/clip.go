@@ -149,6 +149,11 @@ func fitClipper(_ context.Context, c *module.Call) ([]byte, error) {
 		st.Columns[i] = learnClipped(c.Params, set, cols[i])
 	})
 	for _, out := range st.Columns {
+		for _, t := range []*threshold{out.Upper, out.Lower} {
+			if t != nil && t.Substitute != nil && math.IsInf(*t.Substitute, 0) {
+				return nil, module.Errorf(33, "column %q: the mean of its values is infinite", out.Name).At(out.Name)
+			}
+		}
 		if out.Upper != nil && out.Lower != nil && out.Upper.At < out.Lower.At {
 			return nil, module.Errorf(8, "column %q: the lower threshold is above the upper one", out.Name).At(out.Name)
 		}

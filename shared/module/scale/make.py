@@ -211,6 +211,7 @@ case(C, "dates-by-ticks", {COLS: "d", "Constant value for upper threshold": 6383
 case(C, "name-taken", {COLS: "a", OVER: False}, {"Dataset": "a,a_clipped\n5,x\n"}, {"Results dataset": "a,a_clipped,a_clipped (2)\n5,x,1\n"})
 case(C, "empty", {}, {"Dataset": {"csv": "a\n", "schema": [{"name": "a", "type": "Int32"}]}}, {"Results dataset": "a\n"})
 case(C, "other-table", {"Upper threshold": "Percentile", COLS: "n"}, table, {"Clipping transformation": {"apply": "n\n1000\n1\n", "gives": f"n\n{int(np.nanmax(X['n']))}\n1\n"}})
+case(C, "huge", {"Upper substitute value": "Mean"}, {"Dataset": "a\n1e308\n1e308\n2\n"}, error='Error 0033: column "a": the mean')
 case(C, "texts-only", {COLS: "s"}, table, error="Error 0011")
 case(C, "crossed", {SET: "ClipPeaksAndSubPeaks", "Constant value of lower threshold": 2}, table, error="Error 0008")
 case(C, "percentile-outside", {"Percentile number for upper threshold": 100}, table, error="Error 0008")
@@ -298,6 +299,8 @@ bins("equal-width", {MODE: "Equal Width"}, lambda c: widths(X[c], 10))
 bins("equal-width-number", {MODE: "Equal Width", BINS: 3}, lambda c: widths(X[c], 3))
 cut = pd.cut(pd.Series(X["neg"]), 3, labels=False) + 1
 assert cut.equals(pd.Series(np.where(np.isnan(X["neg"]), np.nan, index(X["neg"], widths(X["neg"], 3)))))
+case(B, "equal-width-huge", {MODE: "Equal Width", BINS: 4, TAG: False}, {"Dataset": "a\n-1e308\n0\n1\n1e308\n"}, {"Quantized dataset": "a,aquantized\n-1e308,1\n0,2\n1,3\n1e308,4\n"},
+     why="the distance of the ends is infinite, the edges between them are not: -5e307, 0 and 5e307")
 E = {MODE: "Custom Edges"}
 LIST = "Comma-separated list of bin edges"
 bins("custom-edges", {**E, LIST: "-1, 0.5,20"}, lambda c: [-1, 0.5, 20])

@@ -286,7 +286,7 @@ case(T, "unpaired-shift", {"Dataset": pairs}, score(stats.ttest_ind(x1 - 0.5, y1
      {**two, "Target column": "x", "Type of test": "Unpaired samples", "Hypothesized mean": 0.5}, tolerance=1e-9)
 case(T, "too-few", {"Dataset": "x\n5\n"}, params={"Target column": "x"}, error="Error 0021: the sample has 1 values")
 case(T, "constant", {"Dataset": "x\n5\n5\n"}, params={"Target column": "x"}, error="Error 0021: the values do not vary")
-case(T, "second-missing", {"Dataset": "x\n5\n5\n"}, params={"Target column": "x", "Type of test": "Paired samples"}, error="Error 0020")
+case(T, "second-missing", {"Dataset": "x\n5\n5\n"}, params={"Target column": "x", "Type of test": "Paired samples"}, error="Error 0003")
 case(T, "text", {"Dataset": "x\na\nb\n"}, params={"Target column": "x"}, error="Error 0017")
 case(M, "append", {"Dataset": "a,s\n-1.5,x\n"}, {"Results dataset": "a,s,Abs(a)\n-1.5,x,1.5\n"}, {"Output mode": "Append"})
 case(P, "append", {"Dataset": "a,s\n0,x\n"}, {"Results dataset": "a,s,NormalCdf(a)\n0,x,0.5\n"}, {"Result mode": "Append"})

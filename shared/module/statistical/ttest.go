@@ -36,7 +36,7 @@ func TestHypothesisUsingTTest() *module.Module {
 					Doc: "One column against the hypothesized mean, or two columns against each other: row by row (paired), or as independent samples.",
 				},
 				{Name: "Target column", Type: module.ColumnPicker, Required: true, Single: true, Doc: "The column of the sample."},
-				{Name: "Second target column", Type: module.ColumnPicker, Single: true, When: two, Doc: "The column of the second sample."},
+				{Name: "Second target column", Type: module.ColumnPicker, Required: true, Single: true, When: two, Doc: "The column of the second sample."},
 				{
 					Name: "Hypothesized mean", Type: module.Float, Default: "0",
 					Doc: "The mean, or difference of means, under the null hypothesis.",

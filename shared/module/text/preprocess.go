@@ -36,7 +36,7 @@ func PreprocessText() *module.Module {
 				yes("Expand verb contractions", "Write won't as will not."),
 				yes("Normalize backslashes to slashes", "Write \\ as /."),
 				yes("Split tokens on special characters", "Take special characters as the end of a word: well-known becomes well known."),
-				{Name: "Custom regular expression", Type: module.String, Doc: "A regular expression (RE2) whose matches are replaced before anything else is done."},
+				{Name: "Custom regular expression", Type: module.String, Check: checkPattern, Doc: "A regular expression (RE2) whose matches are replaced before anything else is done."},
 				{Name: "Custom replacement string", Type: module.String, Doc: "What matches of the custom regular expression are replaced by; $1 is its first group."},
 			},
 			Doc: "Cleans English text: the result is a new column, Preprocessed and the name of the column, with words separated by one blank.",
@@ -54,6 +54,22 @@ type cleaner struct {
 
 const maxPattern = 10_000
 
+func checkPattern(text string) error {
+	_, err := compile(text)
+	return err
+}
+
+func compile(pattern string) (*regexp.Regexp, error) {
+	if len(pattern) > maxPattern {
+		return nil, module.Errorf(2, "the regular expression has more than %d bytes", maxPattern).At("Custom regular expression")
+	}
+	re, err := regexp.Compile(pattern)
+	if err != nil {
+		return nil, module.Errorf(2, "the regular expression cannot be read: %v", err).At("Custom regular expression")
+	}
+	return re, nil
+}
+
 func bindPreprocess(b *module.Binding) (*module.Bound, error) {
 	in, p := b.Inputs[0].Schema, b.Params
 	at, err := oneText(p, "Text column to clean", in)
@@ -68,11 +84,8 @@ func bindPreprocess(b *module.Binding) (*module.Bound, error) {
 		replacement: []byte(p.Text("Custom replacement string")),
 	}
 	if pattern := p.Text("Custom regular expression"); pattern != "" {
-		if len(pattern) > maxPattern {
-			return nil, module.Errorf(2, "the regular expression has more than %d bytes", maxPattern).At("Custom regular expression")
-		}
-		if c.custom, err = regexp.Compile(pattern); err != nil {
-			return nil, module.Errorf(2, "the regular expression cannot be read: %v", err).At("Custom regular expression")
+		if c.custom, err = compile(pattern); err != nil {
+			return nil, err
 		}
 	}
 	var m module.RowMap

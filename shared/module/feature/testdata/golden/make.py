@@ -192,6 +192,7 @@ case(LDA, "name-taken", 1e-8, why="a name that is there already gets a number", 
          "Transformed features": text(discriminants(two, "species", ["sepal length", "petal width"], 1).set_axis(["col1", "col1 (2)"], axis=1))})
 case(LDA, "more-than-features", parameters={"Class labels column": "species", "Number of feature extractors": "5"}, inputs={"Dataset": text(iris)}, error="Error 0008")
 case(LDA, "text", parameters={"Class labels column": "species"}, inputs={"Dataset": text(flowers)}, error="Error 0017")
+case(LDA, "huge", parameters={"Class labels column": "c"}, inputs={"Dataset": "x,c\n1e308,a\n-1e308,a\n1e308,b\n0,b\n"}, error="Error 0033: column \"x\"")
 case(LDA, "one-class", parameters={"Class labels column": "c"}, inputs={"Dataset": "x,c\n1,a\n2,a\n3,a\n"}, error="Error 0134")
 case(LDA, "no-rows", parameters={"Class labels column": "c"}, inputs={"Dataset": {"csv": "x,c\n", "schema": [{"name": "x", "type": "Double"}]}}, error="Error 0134")
 case(LDA, "no-label", parameters={}, inputs={"Dataset": "x,c\n1,a\n2,b\n"}, error="Error 0003")
