@@ -18,10 +18,10 @@ type Ensemble struct {
 	sets     []setFeature
 	cuts32   []float32
 	cuts64   []float64
-	walk     walker
-	wide     *wide      // nil where only the scalar path can score it
-	tables   []cutTable // for rankColumn, beside numeric; nil without the kernel
-	ranked   []rowTable // for rankRow, beside plain; nil without the kernel
+	walk     walker     // nil where vectors score single rows too
+	wide     kernels    // nil where vectors score nothing
+	tables   []cutTable // for rankColumn, beside numeric; nil without the kernels
+	ranked   []rowTable // for rankRow, beside plain; nil without the kernels
 	stats    Stats
 }
 
@@ -29,7 +29,8 @@ type Ensemble struct {
 type Stats struct {
 	Trees, Nodes, Slots int
 	Outputs             int
-	Perfect, Linked     int // trees in each layout
+	Perfect, Linked     int // trees in each layout of the portable path, where it is taken
+	Padded, Asked       int // trees in each layout for vectors
 	Deepest             int // tests on the longest path
 	MostCuts            int // thresholds of the feature with the most
 	LargestSet          int // categories of the largest set
@@ -125,15 +126,20 @@ func begin(f *file) (*Ensemble, *slotMap, error) {
 	return e, m, err
 }
 
-func compile(f *file) (*Ensemble, error) {
+// compile lays out f, for vectors where the processor has them.
+func compile(f *file, vectors bool) (*Ensemble, error) {
 	e, m, err := begin(f)
 	if err != nil {
 		return nil, err
 	}
+	depths, err := f.shapes()
+	if err != nil {
+		return nil, err
+	}
 	if f.sum == Float32 {
-		e.walk, err = layOut(f, m, f.leaves32)
+		err = lay(e, f, m, f.leaves32, depths, vectors)
 	} else {
-		e.walk, err = layOut(f, m, f.leaves64)
+		err = lay(e, f, m, f.leaves64, depths, vectors)
 	}
 	if err != nil {
 		return nil, err
@@ -142,19 +148,37 @@ func compile(f *file) (*Ensemble, error) {
 	for s := range f.Sets {
 		e.stats.LargestSet = max(e.stats.LargestSet, len(f.set(s)))
 	}
-	e.walk.describe(&e.stats)
+	for _, depth := range depths {
+		e.stats.Deepest = max(e.stats.Deepest, int(depth))
+	}
 	for i := range e.numeric {
 		e.stats.MostCuts = max(e.stats.MostCuts, int(e.numeric[i].end-e.numeric[i].start))
 	}
-	if hasWide && e.input == Float32 {
+	if vectors {
 		e.tabulate()
 	}
-	if w, ok := e.walk.(*forest[float32]); ok && hasWide && e.input == Float32 {
-		if e.wide = widen(w, e.slots); e.wide != nil {
-			e.stats.Bytes += e.wide.bytes(w)
+	return e, nil
+}
+
+// lay makes what scores e: the layout for vectors where there is one, and the
+// walkable one where that does not score all rows.
+func lay[T number](e *Ensemble, f *file, m *slotMap, leaves []T, depths []uint32, vectors bool) error {
+	if vectors {
+		if w := widen(f, m, leaves, depths, e.slots); w != nil {
+			e.wide = w
+			w.describe(&e.stats)
+			if w.single {
+				return nil
+			}
 		}
 	}
-	return e, nil
+	w, err := layOut(f, m, leaves, depths)
+	if err != nil {
+		return err
+	}
+	e.walk = w
+	w.describe(&e.stats)
+	return nil
 }
 
 // assignSlots gives every (feature, mode) and (set, mode) in use its slots, in

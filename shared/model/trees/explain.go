@@ -50,7 +50,7 @@ func OpenExplainer(b []byte) (*Explainer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if hasWide && e.input == Float32 {
+	if hasWide {
 		e.tabulate()
 	}
 	depths, err := f.shapes()

@@ -63,7 +63,7 @@ func level(d int) {
 
 // prologue loads the arguments and the constants of both kernels.
 func prologue(name, frame string) {
-	p("// func %s(t *wideTrees, block *byte, sums *[64]float32)", name)
+	p("// func %s(t *perfectTrees, block *byte, sums *[64]float32)", name)
 	p("TEXT ·%s(SB), NOSPLIT, %s-24", name, frame)
 	p("\tMOVQ t+0(FP), DI")
 	p("\tMOVQ block+8(FP), SI")
@@ -203,7 +203,7 @@ func firstTest() {
 }
 
 func walkRow() {
-	p("// func walkRow(t *wideTrees, row *byte, slots int, sum float32) float32")
+	p("// func walkRow(t *perfectTrees, row *byte, slots int, sum float32) float32")
 	p("TEXT ·walkRow(SB), NOSPLIT, $0-36")
 	p("\tMOVQ t+0(FP), DI")
 	p("\tMOVQ row+8(FP), SI")

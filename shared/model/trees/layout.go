@@ -42,39 +42,50 @@ type link struct {
 
 type number interface{ float32 | float64 }
 
-// forest is the walkable form, in the precision of its sums.
+// totals is what a forest's leaves are added to, in the precision of its sums.
+type totals[T number] struct {
+	base   []T
+	divide []T // per output: number of its trees, where averaging
+}
+
+func totalsOf[T number](f *file) totals[T] {
+	t := totals[T]{base: make([]T, f.Outputs)}
+	for i, b := range f.base {
+		t.base[i] = T(b)
+	}
+	if f.Flags&flagAverage != 0 {
+		t.divide = make([]T, f.Outputs)
+		for _, o := range f.outputOf {
+			t.divide[o]++
+		}
+	}
+	return t
+}
+
+// total is what a sum of output o comes to.
+func (t *totals[T]) total(o int, sum T) float64 {
+	if t.divide != nil {
+		sum /= max(1, t.divide[o])
+	}
+	return float64(sum)
+}
+
+// forest is the walkable form.
 type forest[T number] struct {
-	base     []T
+	totals[T]
 	outputOf []uint32
-	divide   []T // per output: number of its trees, where averaging
 	groups   []group
 	nodes    []uint32 // perfect: slot<<8 | rank; the row goes right where row[slot] >= rank
 	leaves   []T      // perfect
 	links    []link
 	roots    []uint32 // linked: index in links of each tree's root
 	values   []T      // linked: parallel to links
-	deepest  uint32
 }
 
-func layOut[T number](f *file, m *slotMap, leaves []T) (*forest[T], error) {
-	w := &forest[T]{base: make([]T, f.Outputs), outputOf: slices.Clone(f.outputOf)}
-	for i, b := range f.base {
-		w.base[i] = T(b)
-	}
-	if f.Flags&flagAverage != 0 {
-		w.divide = make([]T, f.Outputs)
-		for _, o := range f.outputOf {
-			w.divide[o]++
-		}
-	}
-	shapes, err := f.shapes()
-	if err != nil {
-		return nil, err
-	}
-	for _, depth := range shapes {
-		w.deepest = max(w.deepest, depth)
-	}
-	if err := w.plan(f, shapes); err != nil {
+// layOut makes the walkable form of f, whose trees have these depths.
+func layOut[T number](f *file, m *slotMap, leaves []T, depths []uint32) (*forest[T], error) {
+	w := &forest[T]{totals: totalsOf[T](f), outputOf: slices.Clone(f.outputOf)}
+	if err := w.plan(f, depths); err != nil {
 		return nil, err
 	}
 	nodes := f.nodes
@@ -167,7 +178,7 @@ func (w *forest[T]) plan(f *file, depths []uint32) error {
 		w.groups = append(w.groups, g)
 	}
 	w.nodes = make([]uint32, nodes)
-	w.leaves = make([]T, nodes, nodes+leafTail)
+	w.leaves = make([]T, nodes)
 	w.links = make([]link, links)
 	w.values = make([]T, links)
 	return nil

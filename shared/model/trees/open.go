@@ -38,7 +38,7 @@ func Open(b []byte) (*Ensemble, error) {
 	if err != nil {
 		return nil, err
 	}
-	return compile(f)
+	return compile(f, hasWide)
 }
 
 func parse(b []byte) (*file, error) {

@@ -11,41 +11,77 @@ const BlockRows = 64
 // Session is the working memory of one caller. Not for concurrent use.
 type Session struct {
 	e    *Ensemble
-	rows []byte               // row r's slots at [r*slots:]; in the wide path slot s's rows at [s*BlockRows:]
-	sums sums                 // nil where all rows go by the wide layout
-	wide [][BlockRows]float32 // of the wide path: sums by output
-	one  []float32            // of single rows on the wide layout: sums by output
-	row  []float64            // a row of features
+	rows []byte    // row r's slots at [r*slots:]; in a block slot s's rows at [s*BlockRows:]
+	sums sums      // nil where vectors score all rows
+	wide wideSums  // nil where they score none
+	from int       // number of rows from which they score a block
+	row  []float64 // a row of features
 }
 
 // NewSession makes a session. It allocates all that Predict will need for
 // blocks of up to rows rows.
 func (e *Ensemble) NewSession(rows int) *Session {
-	s := &Session{e: e, row: make([]float64, e.features)}
-	if e.wide == nil || e.wide.rows == nil {
-		s.sums = e.walk.newSums(rows)
-	}
+	s := &Session{e: e, from: rows + 1, row: make([]float64, e.features)}
 	if e.wide != nil {
-		s.one = make([]float32, e.outputs)
-		if rows >= wideFrom {
-			rows = BlockRows
-			s.wide = make([][BlockRows]float32, e.outputs)
+		blocks := rows >= e.wide.blockFrom()
+		if blocks {
+			rows, s.from = BlockRows, e.wide.blockFrom()
+		}
+		if blocks || e.wide.singleRows() {
+			s.wide = e.wide.newSums(blocks)
 		}
 	}
-	s.rows = make([]byte, rows*e.slots+rowSlots)
+	if e.walk != nil {
+		s.sums = e.walk.newSums(min(rows, s.from-1))
+	}
+	s.rows = aligned(rows*e.slots + rowSlots)
 	return s
 }
 
 // Predict writes the sums of n rows to out, Outputs per row. Feature f of row
 // r is x[f*n+r]; NaN is missing. It does not allocate.
 func (s *Session) Predict(x []float64, n int, out []float64) {
-	switch e := s.e; {
-	case n >= wideFrom && s.wide != nil:
-		s.predictWide(x, n, out)
-	case e.wide != nil && e.wide.rows != nil:
-		s.predictRows(x, n, out)
-	default:
+	e := s.e
+	switch {
+	case n >= s.from:
+		s.fillBlock(x, n)
+		s.wide.block(&s.rows[0], n, out)
+	case s.sums != nil:
 		s.sums.add(s.fill(x, n), e.slots, n, out)
+	default:
+		s.fill(x, n)
+		for r := range n {
+			s.wide.row(&s.rows[r*e.slots], e.slots, out[r*e.outputs:])
+		}
+	}
+}
+
+// fillBlock turns n rows of features into slots, slot by slot, 64 rows each.
+func (s *Session) fillBlock(x []float64, n int) {
+	e := s.e
+	for i := range e.numeric {
+		f := &e.numeric[i]
+		values := x[f.feature*n:][:n]
+		switch t := &e.tables[i]; {
+		case t.pivots != nil:
+			f.fillBlockTable(t, e.input, values, s.rows)
+		case e.input == Float32:
+			fillBlock(f, e.cuts32[f.start:f.end], values, s.rows)
+		default:
+			fillBlock(f, e.cuts64[f.start:f.end], values, s.rows)
+		}
+	}
+	for i := range e.sets {
+		f := &e.sets[i]
+		clear(s.rows[f.base*BlockRows : (f.base+f.size)*BlockRows])
+		for r, v := range x[f.feature*n:][:n] {
+			if e.input == Float32 {
+				v = float64(float32(v))
+			}
+			for _, slot := range f.in(v) {
+				s.rows[slot*BlockRows+uint32(r)] = 1
+			}
+		}
 	}
 }
 
@@ -63,7 +99,11 @@ func (s *Session) fill(x []float64, n int) []byte {
 					values[f] = x[f*n+r]
 				}
 			}
-			rankRow(&e.ranked[0], len(e.ranked), &values[0], &rows[r*e.slots])
+			if e.input == Float32 {
+				rankRow32(&e.ranked[0], len(e.ranked), &values[0], &rows[r*e.slots])
+			} else {
+				rankRow64(&e.ranked[0], len(e.ranked), &values[0], &rows[r*e.slots])
+			}
 		}
 	case e.input == Float32:
 		fillPlain(e.plain, e.cuts32, x, n, rows, e.slots)

@@ -211,7 +211,7 @@ func TestLayouts(t *testing.T) {
 		"float32 less": {perfect: true}, "perfect of depth 8": {perfect: true}, "one leaf": {perfect: true},
 		"deep": {linked: true}, "deep, classes": {linked: true},
 	} {
-		st := open(t, shapes[name].forest(rand.New(rand.NewPCG(1, 2)))).stats
+		st := openFor(t, shapes[name].forest(rand.New(rand.NewPCG(1, 2))), false).stats
 		if (st.Perfect > 0) != want.perfect || (st.Linked > 0) != want.linked {
 			t.Errorf("%s: %+v", name, st)
 		}
@@ -225,7 +225,7 @@ func TestLayouts(t *testing.T) {
 	}
 	spine.Nodes = append(spine.Nodes, Node{})
 	f.Trees[3] = spine
-	if st := open(t, f).stats; st.Linked != 8 || st.Perfect != 1 {
+	if st := openFor(t, f, false).stats; st.Linked != 8 || st.Perfect != 1 {
 		t.Errorf("a spine among leaves: %+v", st)
 	}
 }

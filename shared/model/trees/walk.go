@@ -44,9 +44,8 @@ func (w *forest[T]) describe(s *Stats) {
 			s.Perfect += int(g.trees)
 		}
 	}
-	s.Deepest = int(w.deepest)
 	size := int(unsafe.Sizeof(*new(T)))
-	s.Bytes = 4*len(w.nodes) + size*(len(w.leaves)+len(w.values)) + 8*len(w.links) + 4*len(w.roots) + len(w.groups)*int(unsafe.Sizeof(group{}))
+	s.Bytes += 4*len(w.nodes) + size*(len(w.leaves)+len(w.values)) + 8*len(w.links) + 4*len(w.roots) + len(w.groups)*int(unsafe.Sizeof(group{}))
 }
 
 type sumsOf[T number] struct {
@@ -82,14 +81,8 @@ func (s *sumsOf[T]) add(row []byte, slots, rows int, out []float64) {
 		}
 		groups = groups[n:]
 	}
-	if w.divide == nil {
-		for i, v := range acc {
-			out[i] = float64(v)
-		}
-		return
-	}
 	for i, v := range acc {
-		out[i] = float64(v / max(1, w.divide[i%k]))
+		out[i] = w.total(i%k, v)
 	}
 }
 

@@ -1,231 +1,340 @@
 package trees
 
-import "math"
+import (
+	"math"
+	"unsafe"
+)
 
 // The wide path scores a block of rows with 64-byte vectors, one byte a row,
-// and few rows one by one, a vector for all tests of a tree. It takes forests that read and sum float32 and are laid out perfect throughout,
-// up to perfectDepth deep, on processors that have the instructions; its sums are
-// the scalar path's to the bit, for each row's leaves are added in the same
-// order.
+// and few rows one by one, a vector for all tests of a tree, on processors that
+// have the instructions. Its sums are the scalar path's to the bit, for each row's
+// leaves are added in the same order.
+//
+// An output's trees are laid out in runs of one kind, chosen for eight trees at
+// a time. Perfect trees are walked level by level (gen_amd64.go); of the others
+// every test is asked, be they as deep and lop-sided as they will
+// (genask_amd64.go). Single rows have a kernel where no tree has more than 64
+// leaves but perfect ones; else they take the portable path, and so does a forest
+// with a tree of more than manyNodes nodes altogether.
 
-// wideDepth is the deepest tree whose leaf numbers fit the kernel's tables; a
-// deeper one is cut into parts of that depth.
+// wideDepth is the deepest tree whose leaf numbers fit the perfect kernel's tables;
+// a deeper one is cut into parts of that depth.
 const wideDepth = 6
 
-// wideFrom is the number of rows from which a vector of 64 rows pays.
+// wideFrom is the number of rows from which a vector of 64 rows pays beside the
+// kernels for single rows.
 const wideFrom = 10
 
-// leafTail is how far past a tree's leaves the kernel may read.
-const leafTail = 64
-
-// wideTrees is a run of trees of one depth that add to one output, as the
-// kernel reads it; its field order is the kernel's.
-type wideTrees struct {
-	slots  *uint16  // 64 a tree or part, by heap index: the slot's offset in a block, in eighths
-	ranks  *byte    // 64 a tree or part, by heap index
-	leaves *float32 // 1<<depth a tree
-	depth  uintptr
-	trees  uintptr
-	rows   *byte // 64 a tree or part, by heap index: the slot; nil where it has no byte
-}
-
-// wide is a forest laid out for the kernel: its trees output by output, each
-// output's in their order.
-type wide struct {
-	runs []wideRun
-	// What the runs point into.
-	slots  []uint16
-	ranks  []byte
-	leaves []float32
-	rows   []byte // nil where a row has more than rowSlots slots
-}
-
-type wideRun struct {
-	wideTrees
-	output uint32
-}
-
-// wideSlots is how many slots the kernel for blocks can address, rowSlots how
-// many that for rows can.
+// wideSlots is how many slots the kernels for blocks can address, rowSlots how
+// many those for rows can.
 const (
 	wideSlots = 1 << 16 / 8
 	rowSlots  = 256
 )
 
-// widen returns w for the kernel, nil where the kernel cannot take it.
-func widen(w *forest[float32], slots int) *wide {
+// leafTail is how many dwords past a tree's leaves the kernels may read.
+const leafTail = 64
+
+// kind is how a run of trees is laid out.
+type kind uint8
+
+const (
+	perfect kind = iota // padded, up to perfectDepth; float32 sums alone
+	few32               // every test is asked: at most 32 leaves a tree
+	few64               // at most 64
+	many                // at most manyNodes+1
+)
+
+// numbers is how many leaf numbers a byte of its results tells apart.
+func (k kind) numbers() int { return [...]int{perfect: 0, few32: 32, few64: 64, many: maxNumbers}[k] }
+
+// perfectTrees is a run of perfect trees of one depth, as the kernels read it; its
+// field order is theirs.
+type perfectTrees struct {
+	slots  *uint16  // 64 a tree or part, by heap index: the slot's offset in a block, in eighths
+	ranks  *byte    // 64 a tree or part, by heap index
+	leaves *float32 // 1<<depth a tree
+	depth  uintptr
+	trees  uintptr
+	rows   *byte // 64 a tree or part, by heap index: the slot; nil without a kernel for rows
+}
+
+// wideRun is a run of trees that add to one output.
+type wideRun struct {
+	kind    kind
+	output  uint32
+	perfect perfectTrees
+	asked   askedTrees
+}
+
+// wide is a forest laid out for the kernels: its trees output by output, each
+// output's in their order.
+type wide[T number] struct {
+	totals[T]
+	runs    []wideRun
+	single  bool // there is a kernel for single rows
+	from    int  // number of rows from which a block pays
+	most    int  // nodes of the largest batch of which all tests are asked
+	numbers int  // leaf numbers that stand before their results
+	stats   Stats
+}
+
+// kernels is a wide of either precision.
+type kernels interface {
+	describe(*Stats)
+	singleRows() bool
+	blockFrom() int
+	newSums(blocks bool) wideSums
+}
+
+// wideSums is the working memory of a wide.
+type wideSums interface {
+	// block writes the sums of n rows, of which 64 stand in block slot by slot.
+	block(block *byte, n int, out []float64)
+	// row writes the sums of one row, of which rowSlots bytes can be read.
+	row(row *byte, slots int, out []float64)
+}
+
+func (v *wide[T]) singleRows() bool { return v.single }
+func (v *wide[T]) blockFrom() int   { return v.from }
+
+func (v *wide[T]) describe(s *Stats) {
+	s.Padded, s.Asked, s.Bytes = s.Padded+v.stats.Padded, s.Asked+v.stats.Asked, s.Bytes+v.stats.Bytes
+}
+
+// span is what becomes a run.
+type span struct {
+	kind   kind
+	depth  uint32 // of perfect trees
+	output uint32
+	trees  []uint32
+}
+
+// widen lays out f for the kernels, nil where they cannot take it.
+func widen[T number](f *file, m *slotMap, leaves []T, depths []uint32, slots int) *wide[T] {
 	if slots > wideSlots {
 		return nil
 	}
-	n := 0
-	for i := range w.groups {
-		if w.groups[i].linked {
-			return nil
-		}
-		n += int(w.groups[i].trees) * parts(w.groups[i].depth)
+	byOutput := make([][]uint32, f.Outputs)
+	for t, o := range f.outputOf {
+		byOutput[o] = append(byOutput[o], uint32(t))
 	}
-	v := &wide{slots: make([]uint16, 64*n), ranks: make([]byte, 64*n)}
-	if slots <= rowSlots {
-		v.rows = make([]byte, 64*n)
-	}
-	// The trees of one output stand as they are added already; those of several
-	// are brought into that order. The kernel reads 64 leaves of any tree.
-	if len(w.base) == 1 {
-		v.leaves = w.leaves[:len(w.leaves)+leafTail]
-	} else {
-		v.leaves = make([]float32, 0, len(w.leaves)+leafTail)
-	}
-	at := 0 // trees and parts laid out so far
-	type span struct{ output, first, leaf, depth, trees int }
+	v := &wide[T]{totals: totalsOf[T](f), single: slots <= rowSlots, from: wideFrom}
 	var spans []span
-	for o := range w.base {
-		for i := range w.groups {
-			g := &w.groups[i]
-			for k := range uint32(g.trees) {
-				if w.outputOf[g.first+k] != uint32(o) {
-					continue
-				}
-				if last := len(spans) - 1; last < 0 || spans[last].output != o || spans[last].depth != int(g.depth) {
-					spans = append(spans, span{o, at, len(v.leaves), int(g.depth), 0})
-					if len(w.base) == 1 {
-						spans[last+1].leaf = int(g.node)
-					}
-				}
-				spans[len(spans)-1].trees++
-				v.place(at, w.nodes[g.node:][:lanes<<g.depth], k, parts(g.depth))
-				if len(w.base) > 1 {
-					v.leaves = append(v.leaves, w.leaves[g.node+k<<g.depth:][:1<<g.depth]...)
-				}
-				at += parts(g.depth)
+	for o, trees := range byOutput {
+		for lo := 0; lo < len(trees); lo += lanes {
+			some := trees[lo:min(lo+lanes, len(trees))]
+			kind, depth, ok := choose[T](f, some, depths)
+			if !ok {
+				return nil
+			}
+			v.single = v.single && kind != many
+			v.numbers = max(v.numbers, kind.numbers())
+			last := len(spans) - 1
+			if last >= 0 && spans[last].output == uint32(o) && (spans[last].kind == kind && spans[last].depth == depth || spans[last].kind == few64 && kind == few32) {
+				spans[last].trees = append(spans[last].trees, some...)
+			} else {
+				spans = append(spans, span{kind, depth, uint32(o), append([]uint32(nil), some...)})
 			}
 		}
 	}
-	v.leaves = v.leaves[:cap(v.leaves)]
+	if !v.single && f.Trees > 0 {
+		// The portable path takes some 55 ns for each row and tree, a block 1.1 for
+		// each node.
+		v.from = max(wideFrom, min(int(f.Nodes/f.Trees/50), BlockRows))
+	}
+	b := builder[T]{wide: v, f: f, m: m, leaves: leaves}
+	b.firstNodes()
 	for _, s := range spans {
-		run := wideTrees{
-			slots: &v.slots[64*s.first], ranks: &v.ranks[64*s.first], leaves: &v.leaves[s.leaf],
-			depth: uintptr(s.depth), trees: uintptr(s.trees),
+		if s.kind == perfect {
+			b.layPerfect(s)
+		} else {
+			b.layAsked(s)
 		}
-		if v.rows != nil {
-			run.rows = &v.rows[64*s.first]
-		}
-		v.runs = append(v.runs, wideRun{run, uint32(s.output)})
 	}
 	return v
 }
 
-// parts is how many parts the kernel cuts a tree into.
-func parts(depth uint8) int { return 1 << max(0, int(depth)-wideDepth) }
-
-// place lays out the nodes of tree k of a group's heap as parts from number at
-// on. The tests above the parts stand at index 0, which no heap uses: of part i
-// the test with heap index i+1.
-func (v *wide) place(at int, heap []uint32, k uint32, parts int) {
-	set := func(part, i, h int) {
-		test := heap[heapPlace(k, uint32(h))]
-		i += 64 * (at + part)
-		v.slots[i], v.ranks[i] = uint16(test>>8*(BlockRows/8)), byte(test)
-		if v.rows != nil {
-			v.rows[i] = byte(test >> 8)
-		}
+// choose returns the kind for some consecutive trees, and the depth of a perfect
+// one; not ok where there is none. To ask a node takes about 1.05 ns for 64 rows, to
+// walk a perfect tree 0.7 for each node that it might have, and about 8 to add a
+// leaf.
+func choose[T number](f *file, trees, depths []uint32) (k kind, depth uint32, ok bool) {
+	all, most := uint32(0), uint32(0)
+	for _, t := range trees {
+		depth = max(depth, depths[t])
+		most = max(most, f.nodesOf[t])
+		all += min(f.nodesOf[t], manyNodes+1)
 	}
+	n := uint32(len(trees))
+	padded := isFloat32[T]() && 0 < depth && depth <= perfectDepth
+	switch {
+	case padded && 2*(n<<depth) <= 3*(all+8*n):
+		return perfect, depth, true
+	case most < 32:
+		return few32, 0, true
+	case most < 64:
+		return few64, 0, true
+	case padded && n<<depth <= 8*(all+n):
+		return perfect, depth, true // dearer than to ask, but it has a kernel for single rows
+	}
+	return many, 0, most <= manyNodes
+}
+
+func isFloat32[T number]() bool { return unsafe.Sizeof(*new(T)) == 4 }
+
+// builder lays out the trees of a file.
+type builder[T number] struct {
+	*wide[T]
+	f      *file
+	m      *slotMap
+	leaves []T
+	first  []uint32 // each tree's first node; its first leaf is at that plus its number
+}
+
+func (b *builder[T]) firstNodes() {
+	b.first = make([]uint32, len(b.f.nodesOf))
+	at := uint32(0)
+	for t, n := range b.f.nodesOf {
+		b.first[t] = at
+		at += n
+	}
+}
+
+// tree returns tree t's nodes and leaves.
+func (b *builder[T]) tree(t uint32) ([]uint64, []T) {
+	at, n := b.first[t], b.f.nodesOf[t]
+	return b.f.nodes[at:][:n], b.leaves[at+t:][:n+1]
+}
+
+// parts is how many parts the kernel cuts a perfect tree into.
+func parts(depth uint32) int { return 1 << max(0, int(depth)-wideDepth) }
+
+func (b *builder[T]) layPerfect(s span) {
+	cut := parts(s.depth)
+	n := 64 * cut * len(s.trees)
+	slots, ranks := make([]uint16, n), make([]byte, n)
+	var rows []byte
+	if b.single {
+		rows = make([]byte, n)
+	}
+	leaves := make([]float32, len(s.trees)<<s.depth+leafTail)
+	padded, heap := make([]T, 1<<s.depth), make([]uint32, lanes<<s.depth)
+	var at scratch
+	for i, t := range s.trees {
+		nodes, own := b.tree(t)
+		clear(heap)
+		at.perfect(heap, 0, b.m, nodes)
+		padLeaves(padded, own, &at, nodes, uint(s.depth))
+		for k, v := range padded {
+			leaves[i<<s.depth+k] = float32(v)
+		}
+		place(heap, cut, func(part, at int, test uint32) {
+			at += 64 * (i*cut + part)
+			slots[at], ranks[at] = uint16(test>>8*(BlockRows/8)), byte(test)
+			if rows != nil {
+				rows[at] = byte(test >> 8)
+			}
+		})
+	}
+	run := wideRun{output: s.output, perfect: perfectTrees{
+		slots: &slots[0], ranks: &ranks[0], leaves: &leaves[0], depth: uintptr(s.depth), trees: uintptr(len(s.trees)),
+	}}
+	if rows != nil {
+		run.perfect.rows = &rows[0]
+	}
+	b.runs = append(b.runs, run)
+	b.stats.Padded += len(s.trees)
+	b.stats.Bytes += 2*len(slots) + len(ranks) + len(rows) + 4*len(leaves)
+}
+
+// place calls set with the tests of the first tree of a group's heap, as parts.
+// The tests above the parts stand at index 0, which no heap uses: of part i the
+// test with heap index i+1.
+func place(heap []uint32, parts int, set func(part, at int, test uint32)) {
 	for part := range parts - 1 {
-		set(part, 0, part+1)
+		set(part, 0, heap[heapPlace(0, uint32(part+1))])
 	}
 	for part := range parts {
 		for h := 1; h < len(heap)/lanes/parts; h++ {
 			level := int(bitLen(uint32(h))) - 1
-			set(part, h, (parts+part)<<level+h-1<<level)
+			set(part, h, heap[heapPlace(0, uint32((parts+part)<<level+h-1<<level))])
 		}
 	}
 }
 
-// bytes is the memory of the layout beside w's.
-func (v *wide) bytes(w *forest[float32]) int {
-	n := 2*len(v.slots) + len(v.ranks) + len(v.rows)
-	if len(w.base) > 1 {
-		n += 4 * len(v.leaves)
-	}
-	return n
+// wideSumsOf is the wideSums of a precision.
+type wideSumsOf[T number] struct {
+	w       *wide[T]
+	blocks  [][BlockRows]T // by output; nil where only single rows are scored
+	results []byte
+	one     []T // of a single row
 }
 
-// predictRows scores few rows, each by itself.
-func (s *Session) predictRows(x []float64, n int, out []float64) {
-	e := s.e
-	w := e.walk.(*forest[float32])
-	s.fill(x, n)
-	for r := range n {
-		copy(s.one, w.base)
-		for i := range e.wide.runs {
-			run := &e.wide.runs[i]
-			s.one[run.output] = walkRow(&run.wideTrees, &s.rows[r*e.slots], e.slots, s.one[run.output])
-		}
-		for o, sum := range s.one {
-			if w.divide != nil {
-				sum /= max(1, w.divide[o])
-			}
-			out[r*len(s.one)+o] = float64(sum)
-		}
+func (v *wide[T]) newSums(blocks bool) wideSums {
+	s := &wideSumsOf[T]{w: v, one: make([]T, len(v.base))}
+	if blocks {
+		s.blocks = make([][BlockRows]T, len(v.base))
+		s.results = newResults(v.numbers, v.most)
 	}
+	return s
 }
 
-// predictWide scores n rows whose slots stand in s.rows slot by slot, 64 rows each.
-func (s *Session) predictWide(x []float64, n int, out []float64) {
-	e := s.e
-	w := e.walk.(*forest[float32])
-	for i := range e.numeric {
-		f := &e.numeric[i]
-		if t := &e.tables[i]; t.pivots != nil {
-			f.fillBlockTable(t, x[f.feature*n:][:n], s.rows)
-		} else {
-			f.fillBlock(e.cuts32[f.start:f.end], x[f.feature*n:][:n], s.rows)
-		}
-	}
-	for i := range e.sets {
-		f := &e.sets[i]
-		clear(s.rows[f.base*BlockRows : (f.base+f.size)*BlockRows])
-		for r, v := range x[f.feature*n:][:n] {
-			for _, slot := range f.in(float64(float32(v))) {
-				s.rows[slot*BlockRows+uint32(r)] = 1
-			}
-		}
-	}
+func (s *wideSumsOf[T]) block(block *byte, n int, out []float64) {
+	w := s.w
 	for o, b := range w.base {
-		acc := &s.wide[o]
-		for r := range acc {
-			acc[r] = b
-		}
+		fill(s.blocks[o][:], b)
 	}
-	for i := range e.wide.runs {
-		run := &e.wide.runs[i]
-		if run.depth > wideDepth {
-			walkDeep(&run.wideTrees, &s.rows[0], &s.wide[run.output])
-		} else {
-			walkWide(&run.wideTrees, &s.rows[0], &s.wide[run.output])
+	for i := range w.runs {
+		run := &w.runs[i]
+		sums := unsafe.Pointer(&s.blocks[run.output])
+		switch {
+		case run.kind != perfect:
+			run.asked.add(run.kind, isFloat32[T](), block, s.results, w.numbers, sums)
+		case run.perfect.depth > wideDepth:
+			walkDeep(&run.perfect, block, (*[BlockRows]float32)(sums))
+		default:
+			walkWide(&run.perfect, block, (*[BlockRows]float32)(sums))
 		}
 	}
 	k := len(w.base)
-	for o := range k {
-		acc := &s.wide[o]
-		if w.divide != nil {
-			d := max(1, w.divide[o])
-			for r := range n {
-				out[r*k+o] = float64(acc[r] / d)
-			}
-			continue
+	for o := range w.base {
+		for r, v := range s.blocks[o][:n] {
+			out[r*k+o] = w.total(o, v)
 		}
-		for r := range n {
-			out[r*k+o] = float64(acc[r])
+	}
+}
+
+func (s *wideSumsOf[T]) row(row *byte, slots int, out []float64) {
+	w := s.w
+	copy(s.one, w.base)
+	for i := range w.runs {
+		run := &w.runs[i]
+		sum := &s.one[run.output]
+		switch few := &run.asked.few; {
+		case run.kind == perfect:
+			*sum = T(walkRow(&run.perfect, row, slots, float32(*sum)))
+		case run.kind == few32 && isFloat32[T]():
+			*sum = T(row32of32(few, row, slots, float32(*sum)))
+		case run.kind == few32:
+			*sum = T(row64of32(few, row, slots, float64(*sum)))
+		case isFloat32[T]():
+			*sum = T(row32of64(few, row, slots, float32(*sum)))
+		default:
+			*sum = T(row64of64(few, row, slots, float64(*sum)))
 		}
+	}
+	for o, v := range s.one {
+		out[o] = w.total(o, v)
 	}
 }
 
 // fillBlock writes the ranks of a feature's values into its slots, 64 rows a
 // slot.
-func (f *numericFeature) fillBlock(cuts []float32, values []float64, block []byte) {
+func fillBlock[T number](f *numericFeature, cuts []T, values []float64, block []byte) {
 	var ranks [BlockRows]int32 // -1 where missing
 	for r, v := range values {
-		x := float32(v)
+		x := T(v)
 		ranks[r] = -1
 		if x == x {
 			ranks[r] = int32(rank(cuts, x))

@@ -2,7 +2,7 @@
 
 #include "textflag.h"
 
-// func walkWide(t *wideTrees, block *byte, sums *[64]float32)
+// func walkWide(t *perfectTrees, block *byte, sums *[64]float32)
 TEXT ·walkWide(SB), NOSPLIT, $0-24
 	MOVQ t+0(FP), DI
 	MOVQ block+8(FP), SI
@@ -275,7 +275,7 @@ leaves:
 	VZEROUPPER
 	RET
 
-// func walkDeep(t *wideTrees, block *byte, sums *[64]float32)
+// func walkDeep(t *perfectTrees, block *byte, sums *[64]float32)
 TEXT ·walkDeep(SB), NOSPLIT, $32-24
 	MOVQ t+0(FP), DI
 	MOVQ block+8(FP), SI
@@ -571,7 +571,7 @@ part:
 	VZEROUPPER
 	RET
 
-// func walkRow(t *wideTrees, row *byte, slots int, sum float32) float32
+// func walkRow(t *perfectTrees, row *byte, slots int, sum float32) float32
 TEXT ·walkRow(SB), NOSPLIT, $0-36
 	MOVQ t+0(FP), DI
 	MOVQ row+8(FP), SI

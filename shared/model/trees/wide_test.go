@@ -52,13 +52,20 @@ func randomForest(rng *rand.Rand, features, outputs, trees, depth int, short flo
 	return f
 }
 
-func open(t testing.TB, f *Forest) *Ensemble {
+func open(t testing.TB, f *Forest) *Ensemble { return openFor(t, f, hasWide) }
+
+// openFor lays f out for vectors or for the portable path alone.
+func openFor(t testing.TB, f *Forest, vectors bool) *Ensemble {
 	t.Helper()
 	b, err := f.Encode()
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := Open(b)
+	p, err := parse(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := compile(p, vectors)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,10 +123,10 @@ func TestBatch(t *testing.T) {
 		{"253 cuts", cuts(253), true},
 		{"254 cuts", cuts(254), true},
 		{"255 cuts", cuts(255), true},
-		{"depth 9", randomForest(rng, 9, 1, 20, 9, 0.1, Less), false},
-		{"depth 14", randomForest(rng, 9, 2, 6, 14, 0.2, Less), false},
-		{"float64", double(randomForest(rng, 9, 1, 40, 6, 0.1, LessEqual)), false},
-		{"float64 in, float32 sums", exact(randomForest(rng, 9, 1, 40, 6, 0.1, LessEqual)), false},
+		{"depth 9", randomForest(rng, 9, 1, 20, 9, 0.1, Less), true},
+		{"depth 14", randomForest(rng, 9, 2, 6, 14, 0.2, Less), true},
+		{"float64", double(randomForest(rng, 9, 1, 40, 6, 0.1, LessEqual)), true},
+		{"float64 in, float32 sums", exact(randomForest(rng, 9, 1, 40, 6, 0.1, LessEqual)), true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -127,8 +134,7 @@ func TestBatch(t *testing.T) {
 			if got := e.wide != nil; got != (tt.wide && hasWide) {
 				t.Fatalf("vector path: %v", got)
 			}
-			scalar := open(t, tt.f)
-			scalar.wide, scalar.tables, scalar.ranked = nil, nil, nil
+			scalar := openFor(t, tt.f, false)
 			const n = 500
 			x := randomRows(rng, tt.f.Features, n)
 			want := batches(scalar, x, n, 1)
@@ -144,6 +150,135 @@ func TestBatch(t *testing.T) {
 			}
 		})
 	}
+}
+
+// lopSided grows a tree of so many leaves as leaf-wise learners do: one leaf after
+// the other is split, whichever.
+func lopSided(rng *rand.Rand, features, leaves int) Tree {
+	t := Tree{Nodes: []Node{{Value: rng.NormFloat64()}}}
+	last := 0 // where the tree grows deep
+	for range leaves - 1 {
+		at := last
+		for t.Nodes[at].Test != Leaf || rng.IntN(3) == 0 && len(t.Nodes) > 1 {
+			if at = rng.IntN(len(t.Nodes)); t.Nodes[at].Test == Leaf {
+				break
+			}
+		}
+		n := randomTree(rng, features, 1, 0, []Test{Less, LessEqual}).Nodes[0]
+		if n.Feature == 0 { // a category
+			n.Test, n.Missing, n.Set = In, n.Missing&1, []int32{int32(rng.IntN(20))}
+		}
+		n.Left, n.Right = int32(len(t.Nodes)), int32(len(t.Nodes)+1)
+		t.Nodes[at] = n
+		t.Nodes = append(t.Nodes, Node{Value: rng.NormFloat64()}, Node{Value: rng.NormFloat64()})
+		last = len(t.Nodes) - 1 - rng.IntN(2)
+	}
+	return t
+}
+
+// lopSidedForest has three trees of each number of leaves for each output.
+func lopSidedForest(rng *rand.Rand, features, outputs int, leaves ...int) *Forest {
+	f := randomForest(rng, features, outputs, 0, 0, 0)
+	for _, n := range leaves {
+		for i := range 3 * outputs {
+			t := lopSided(rng, features, n)
+			t.Output = i % outputs
+			f.Trees = append(f.Trees, t)
+		}
+	}
+	return f
+}
+
+// TestLeaves scores trees of every number of leaves to 66 and around the bounds of
+// the layouts, in blocks of several sizes, with and without vectors, in all precisions,
+// and asks for what the forests mean, to the bit.
+func TestLeaves(t *testing.T) {
+	rng := rand.New(rand.NewPCG(8, 64))
+	var every []int
+	for n := range 67 {
+		every = append(every, 1+n)
+	}
+	tests := []struct {
+		name   string
+		f      *Forest
+		asked  bool // the vector path asks all tests of some trees
+		single bool // and scores single rows too
+	}{
+		{"1 to 32", lopSidedForest(rng, 9, 1, every[:32]...), true, true},
+		{"33 to 64", lopSidedForest(rng, 9, 2, every[32:64]...), true, true},
+		{"64 to 1", lopSidedForest(rng, 20, 1, 64, 50, 33, 32, 20, 7, 1), true, true},
+		{"65 to 67", lopSidedForest(rng, 9, 1, every[64:]...), true, false},
+		{"around 256", lopSidedForest(rng, 9, 1, 255, 256, 257, 258), true, false},
+		{"511 to 1025", lopSidedForest(rng, 30, 1, 511, 512, 513, 700, 1024, 1025), true, false},
+		{"the largest", lopSidedForest(rng, 9, 1, manyNodes, manyNodes+1), true, false},
+		{"too large", lopSidedForest(rng, 9, 1, 5, manyNodes+2), false, false},
+		{"as large as can be of one side", spine(2 * manyNodes), false, false},
+		{"of one side", spine(manyNodes), true, false},
+		{"large and perfect", joined(lopSidedForest(rng, 9, 1, 100, 100), randomForest(rng, 9, 1, 16, 6, 0, Less)), true, false},
+		{"few and perfect", joined(lopSidedForest(rng, 9, 1, 20, 20, 40, 20), randomForest(rng, 9, 1, 11, 6, 0, Less)), true, true},
+		{"300 slots", lopSidedForest(rng, 80, 1, every[:64]...), true, false},
+		{"average", average(lopSidedForest(rng, 9, 4, 31, 20)), true, true},
+	}
+	for _, tt := range tests {
+		for k, precisions := range [][2]Precision{{Float32, Float32}, {Float64, Float64}, {Float32, Float64}, {Float64, Float32}} {
+			tt.f.Input, tt.f.Sum = precisions[0], precisions[1]
+			t.Run(fmt.Sprintf("%s/%d", tt.name, k), func(t *testing.T) {
+				e, portable := open(t, tt.f), openFor(t, tt.f, false)
+				if portable.wide != nil || portable.tables != nil || portable.walk == nil {
+					t.Fatal("the portable layout has one for vectors")
+				}
+				if hasWide {
+					if got := e.wide != nil && e.stats.Asked > 0; got != tt.asked {
+						t.Fatalf("all tests are asked: %v", got)
+					}
+					if got := e.walk == nil; got != tt.single {
+						t.Fatalf("single rows by vectors: %v", got)
+					}
+				}
+				const n = 64
+				x := randomRows(rng, tt.f.Features, n)
+				var want []float64
+				row := make([]float64, tt.f.Features)
+				for r := range n {
+					for c := range row {
+						row[c] = x[c*n+r]
+					}
+					if tt.f.Sum == Float32 {
+						want = append(want, predict[float32](tt.f, row)...)
+					} else {
+						want = append(want, predict[float64](tt.f, row)...)
+					}
+				}
+				for _, size := range []int{1, 2, 9, 10, 11, 31, 32, 33, 57, 63, 64} {
+					for name, e := range map[string]*Ensemble{"vector": e, "portable": portable} {
+						for i, got := range batches(e, x, n, size) {
+							if math.Float64bits(got) != math.Float64bits(want[i]) {
+								t.Fatalf("%s path, batches of %d: score %d is %v, want %v", name, size, i, got, want[i])
+							}
+						}
+					}
+				}
+			})
+		}
+	}
+}
+
+// spine is a tree of n tests on one path.
+func spine(n int) *Forest {
+	f := &Forest{Features: 1, Outputs: 1, Base: []float64{0}}
+	t := Tree{}
+	for i := range n {
+		t.Nodes = append(t.Nodes, Node{Test: Less, Threshold: float64(i) / 100, Missing: Left, Left: int32(2*i + 1), Right: int32(2*i + 2)}, Node{Value: float64(i)})
+	}
+	f.Trees = []Tree{{Nodes: append(t.Nodes, Node{Value: -1})}}
+	return f
+}
+
+func joined(f *Forest, others ...*Forest) *Forest {
+	for _, o := range others {
+		f.Trees = append(f.Trees, o.Trees...)
+	}
+	return f
 }
 
 // depths is a forest whose groups of eight trees have depths 1 to 8.
@@ -240,9 +375,8 @@ func TestMemory(t *testing.T) {
 // BenchmarkPredict times it, a different row or block each call.
 func BenchmarkPredict(b *testing.B) {
 	rng := rand.New(rand.NewPCG(3, 4))
-	e := open(b, learned(rng))
-	scalar := *e
-	scalar.wide, scalar.tables, scalar.ranked = nil, nil, nil
+	f := learned(rng)
+	e, scalar := open(b, f), openFor(b, f, false)
 	const n = 4096
 	x := make([]float64, 100*n) // row blocks are consecutive: block i is x[i*100*size:]
 	for i := range x {
@@ -250,7 +384,7 @@ func BenchmarkPredict(b *testing.B) {
 	}
 	out := make([]float64, BlockRows)
 	for _, size := range []int{1, BlockRows} {
-		for name, e := range map[string]*Ensemble{"best": e, "scalar": &scalar} {
+		for name, e := range map[string]*Ensemble{"best": e, "scalar": scalar} {
 			b.Run(fmt.Sprintf("rows=%d/%s", size, name), func(b *testing.B) {
 				s := e.NewSession(size)
 				i := 0
