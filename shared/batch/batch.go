@@ -41,6 +41,8 @@ type Limits struct {
 	MaxChunks       int           // 45,000: parts of a blob are at most 50,000
 	RecordBytes     int           // longest record: 4 MiB; a longer one is a row error
 	WholeBytes      int64         // input of a job that cannot be split: 512 MiB
+	GroupBytes      int64         // row group of a Parquet input, and what a process holds of them at once: 256 MiB
+	UnpackedBytes   int64         // compressed input, when it is decompressed: 64 GiB
 	ResultDays      int           // life of the read link of an output the caller placed: 7
 	LinkTTL         time.Duration // life of a link to a result of ours, fresh per status call: 24 h
 	StartWithin     time.Duration // of a submitted job: 24 h
@@ -58,6 +60,8 @@ func (l Limits) withDefaults() Limits {
 	def(&l.MaxChunks, 45_000)
 	def(&l.RecordBytes, 4<<20)
 	def(&l.WholeBytes, 512<<20)
+	def(&l.GroupBytes, 256<<20)
+	def(&l.UnpackedBytes, 64<<30)
 	def(&l.ResultDays, 7)
 	def(&l.LinkTTL, 24*time.Hour)
 	def(&l.StartWithin, 24*time.Hour)
@@ -145,6 +149,8 @@ type Batch struct {
 	log   *slog.Logger
 
 	whole    *semaphore.Weighted // one whole job per process
+	groups   *semaphore.Weighted // bytes of row groups in memory
+	scans    *semaphore.Weighted // planners that read ahead
 	segments segmentCache
 	buffers  sync.Pool // *buffer
 	status   statusCache
@@ -152,9 +158,10 @@ type Batch struct {
 
 // New returns the jobs of c.Store.
 func New(c Config) *Batch {
+	lim := c.Limits.withDefaults()
 	return &Batch{
-		Config: c, store: c.Store, lim: c.Limits.withDefaults(), log: c.Log,
-		whole: semaphore.NewWeighted(1),
+		Config: c, store: c.Store, lim: lim, log: c.Log,
+		whole: semaphore.NewWeighted(1), groups: semaphore.NewWeighted(lim.GroupBytes), scans: semaphore.NewWeighted(readers),
 	}
 }
 

@@ -2,9 +2,6 @@ package batch
 
 import "github.com/portico-ml/portico/shared/frame"
 
-// scanPiece is how much of an input the planner has in memory.
-const scanPiece = 1 << 20
-
 // cutter cuts an input, which comes piece by piece, into the chunks of a
 // segment. A record above the limit is a chunk of its own.
 type cutter struct {

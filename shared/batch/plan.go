@@ -1,6 +1,7 @@
 package batch
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"github.com/portico-ml/portico/shared/connect/blob"
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/frame"
+	"github.com/portico-ml/portico/shared/frame/format"
 	"github.com/portico-ml/portico/shared/host/event"
 	"github.com/portico-ml/portico/shared/storage"
 )
@@ -112,30 +114,43 @@ func (s *segment) bytes() (n int64) {
 // nextSegment scans on from the last segment. slice is the time it has: it
 // gives what it has found by then.
 func (b *Batch) nextSegment(ctx, slice context.Context, j *job, in []*blob.Blob, segs []*segment) (*segment, error) {
-	if len(segs) == 0 {
-		seg, err := b.firstSegment(ctx, j, in)
-		if err != nil || seg.Last {
-			return seg, err
-		}
-		return seg, b.scan(ctx, slice, j, in[0], seg, seg)
-	}
-	prev := segs[len(segs)-1]
-	seg := &segment{Format: 1, First: prev.First + len(prev.Chunks), End: prev.End}
-	return seg, b.scan(ctx, slice, j, in[0], segs[0], seg)
-}
-
-// firstSegment pins the inputs and decides how the job is split.
-func (b *Batch) firstSegment(ctx context.Context, j *job, in []*blob.Blob) (*segment, error) {
 	d, release, err := b.Deployment(ctx, j.Workspace, j.Digest)
 	if err != nil {
 		return nil, err
 	}
 	defer release()
+	if len(segs) == 0 {
+		seg, err := b.firstSegment(ctx, j, in, d)
+		if err != nil || seg.Last {
+			return seg, err
+		}
+		return seg, b.cut(ctx, slice, j, in[0], d, seg, seg)
+	}
+	prev := segs[len(segs)-1]
+	seg := &segment{Format: 1, First: prev.First + len(prev.Chunks), End: prev.End}
+	return seg, b.cut(ctx, slice, j, in[0], d, segs[0], seg)
+}
+
+// cut appends chunks to seg, a segment of the plan of which first is the first.
+func (b *Batch) cut(ctx, slice context.Context, j *job, in *blob.Blob, d Deployment, first, seg *segment) error {
+	f, _ := fileKind(j.Inputs[0].Format)
+	if f.Name != format.Parquet {
+		return b.scan(ctx, slice, j, in, f, first, seg)
+	}
+	file, err := b.openGroups(ctx, j, 0, in, first.Pins[0])
+	if err != nil {
+		return err
+	}
+	return b.cutGroups(j, file, d.Input(0), first, seg)
+}
+
+// firstSegment pins the inputs and decides how the job is split.
+func (b *Batch) firstSegment(ctx context.Context, j *job, in []*blob.Blob, d Deployment) (*segment, error) {
 	seg := &segment{Format: 1, RecordBytes: b.lim.RecordBytes}
 	var all int64
 	for i, s := range j.Inputs {
 		info, err := in[i].Head(ctx)
-		if err == nil && s.ETag != "" && info.ETag != s.ETag {
+		if err == nil && s.ETag != "" && s.Key == "" && info.ETag != s.ETag {
 			err = fault.New(fault.Conflict, storage.CodeCondition, "changed")
 		}
 		if err != nil {
@@ -156,30 +171,48 @@ func (b *Batch) firstSegment(ctx context.Context, j *job, in []*blob.Blob) (*seg
 	if seg.ChunkBytes > b.lim.MaxChunkBytes {
 		return nil, fault.New(fault.TooLarge, "OutOfMemoryLimit", "%s has %d bytes; a job takes at most %d", j.Inputs[0].Name, size, b.lim.MaxChunkBytes*int64(b.lim.MaxChunks)).At(j.Inputs[0].Name)
 	}
-	head, err := b.readRange(ctx, j, 0, in[0], seg.Pins[0].ETag, 0, min(size, headerMax), nil)
-	if err != nil {
-		return nil, err
+	f, _ := fileKind(j.Inputs[0].Format)
+	if f.Name == format.Parquet {
+		file, err := b.openGroups(ctx, j, 0, in[0], seg.Pins[0])
+		if err != nil {
+			return nil, err
+		}
+		seg.Ignored, err = b.groupColumns(j, 0, file, d.Input(0))
+		return seg, err
 	}
-	h, err := b.csv(j, 0, nil).Header(head, d.Input(0))
-	if err != nil {
-		return nil, at(err, j.Inputs[0].Name)
-	}
-	if int64(h.Size) == headerMax && size > headerMax {
-		return nil, fault.New(fault.BadUserArgument, "InputParseError", "the header row is longer than %d bytes", headerMax).At(j.Inputs[0].Name)
-	}
-	seg.Header, seg.Ignored = string(head[:h.Size]), len(h.Extra)
-	seg.End = frame.ScanState{Offset: int64(h.Size), Start: int64(h.Size), Lines: int64(strings.Count(seg.Header, "\n"))}
-	seg.Last = seg.End.Offset >= size
-	return seg, nil
+	return seg, b.readHead(ctx, j, in[0], f, d.Input(0), seg)
 }
 
-// headerMax bounds a header row.
+// headerMax bounds what comes before the first record.
 const headerMax = 1 << 20
 
-// csv is how input i of a job is read.
-func (b *Batch) csv(j *job, i int, bad func(frame.BadRecord) error) frame.CSV {
-	return frame.CSV{
-		Comma: comma(j.Inputs[i].Format), RefuseExtra: j.Options.ExtraColumns == extrasError,
+// readHead notes in segment 0 how a text begins.
+func (b *Batch) readHead(ctx context.Context, j *job, in *blob.Blob, f *format.Format, l *frame.Layout, seg *segment) error {
+	name, size := j.Inputs[0].Name, seg.Pins[0].Size
+	head, err := b.readRange(ctx, j, 0, in, seg.Pins[0].ETag, 0, min(size, headerMax), nil)
+	if err != nil {
+		return err
+	}
+	h, err := f.Begin(head, l, b.reading(j, 0, nil))
+	if size > headerMax && (err != nil || h.Size == headerMax) {
+		// What is wrong may be that the header is cut off, or come before that.
+		if err == nil || f.Name == format.ARFF && !bytes.Contains(bytes.ToLower(head), []byte("@data")) {
+			err = fault.New(fault.BadUserArgument, "InputParseError", "the header is longer than %d bytes", headerMax)
+		}
+	}
+	if err != nil {
+		return at(err, name)
+	}
+	seg.Header, seg.Ignored = string(head[:h.Size]), h.Extra
+	seg.End = frame.ScanState{Offset: int64(h.Size), Start: int64(h.Size), Lines: int64(strings.Count(seg.Header, "\n"))}
+	seg.Last = seg.End.Offset >= size
+	return nil
+}
+
+// reading is how input i of a job is read.
+func (b *Batch) reading(j *job, i int, bad func(frame.BadRecord) error) format.Reading {
+	return format.Reading{
+		NoHeader: j.Inputs[i].NoHeader, RefuseExtra: j.Options.ExtraColumns == extrasError,
 		MaxRecord: b.lim.RecordBytes, Workers: 1, OnBad: bad,
 	}
 }
@@ -222,22 +255,13 @@ func (b *Batch) readRange(ctx context.Context, j *job, i int, in *blob.Blob, eta
 
 // scan appends chunks to seg until it is full, the time is up or the input
 // ends.
-func (b *Batch) scan(ctx, slice context.Context, j *job, in *blob.Blob, first, seg *segment) error {
-	pin := first.Pins[0]
-	r, err := in.Read(ctx, pin.ETag, seg.End.Offset, pin.Size-seg.End.Offset)
-	if err != nil {
-		return b.unreadable(j, 0, err)
-	}
-	defer r.Close()
-	c := cutter{seg: seg, scan: frame.NewCSVScanner(comma(j.Inputs[0].Format), seg.End), size: first.ChunkBytes, limit: int64(first.RecordBytes)}
+func (b *Batch) scan(ctx, slice context.Context, j *job, in *blob.Blob, f *format.Format, first, seg *segment) error {
+	c := cutter{seg: seg, scan: f.Scanner(seg.End), size: first.ChunkBytes, limit: int64(first.RecordBytes)}
 	c.begin()
-	buf := make([]byte, scanPiece)
-	for at := seg.End.Offset; at < pin.Size; {
-		piece := buf[:min(int64(len(buf)), pin.Size-at)]
-		if _, err := io.ReadFull(r, piece); err != nil {
-			return b.unreadable(j, 0, fault.Wrap(err, fault.Unavailable, "read "+j.Inputs[0].Name))
+	for piece, err := range b.pieces(ctx, j, in, first.Pins[0], seg.End.Offset) {
+		if err != nil {
+			return err
 		}
-		at += int64(len(piece))
 		if c.take(piece) || slice.Err() != nil && len(seg.Chunks) > 0 {
 			return nil // what is behind the last chunk is scanned again
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"time"
 
 	"github.com/portico-ml/portico/shared/fault"
@@ -75,7 +74,7 @@ const (
 func (b *Batch) ChunkWorker(places *event.Places) *event.Worker[work] {
 	return event.NewWorker(places, b.store.Queues, b.log, event.Work[work]{
 		Queue:    ChunkQueue,
-		Limit:    runtime.GOMAXPROCS(0),
+		Limit:    chunkPlaces(),
 		Deadline: chunkDeadline,
 		DeadlineOf: func(w work) time.Duration {
 			if w.Whole {
