@@ -7,6 +7,7 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/storage"
@@ -25,6 +26,11 @@ const (
 	wholeMax  = 256 << 20
 	blockSize = 64 << 20
 )
+
+// atOnce is how many blocks of a blob are on their way at once: one request
+// takes in its bytes much slower than the network gives them. Where one fails
+// the others still come to their end, for the next try to find.
+const atOnce = 4
 
 // Content is what is written: Size bytes, readable again from any place.
 type Content struct {
@@ -55,19 +61,24 @@ func (b *Blob) Write(ctx context.Context, c Content, meta map[string]string, con
 		return err
 	}
 	var names []string
-	for off := int64(0); off < c.Size; off += b.sizes.block {
+	g, within := errgroup.WithContext(ctx)
+	g.SetLimit(atOnce)
+	for off := int64(0); off < c.Size && within.Err() == nil; off += b.sizes.block {
 		n := min(b.sizes.block, c.Size-off)
 		name := blockName(c.Block(len(names)))
 		names = append(names, name)
 		if have[name] == n {
 			continue
 		}
-		s := &section{ctx: ctx, c: c, off: off, size: n}
-		_, err := b.remote.StageBlock(ctx, name, s, nil)
-		s.Close()
-		if err != nil {
+		g.Go(func() error {
+			s := &section{ctx: ctx, c: c, off: off, size: n}
+			defer s.Close()
+			_, err := b.remote.StageBlock(ctx, name, s, nil)
 			return b.fail(err)
-		}
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
 	}
 	_, err = b.remote.CommitBlockList(ctx, names, &blockblob.CommitBlockListOptions{Metadata: m, AccessConditions: conditions(cond)})
 	return b.fail(err)
@@ -110,16 +121,21 @@ func CopyTo(ctx context.Context, to storage.Blobs, key string, c Content, meta m
 		return err
 	}
 	var ids []storage.PartID
-	for off := int64(0); off < c.Size; off += one {
-		body, err := c.read(ctx, off, min(one, c.Size-off))
-		if err != nil {
-			return err
-		}
+	g, within := errgroup.WithContext(ctx)
+	g.SetLimit(atOnce)
+	for off := int64(0); off < c.Size && within.Err() == nil; off += one {
 		id := c.Block(len(ids))
 		ids = append(ids, id)
-		if err := to.PutPart(ctx, key, id, body); err != nil {
-			return err
-		}
+		g.Go(func() error {
+			body, err := c.read(ctx, off, min(one, c.Size-off))
+			if err != nil {
+				return err
+			}
+			return to.PutPart(ctx, key, id, body)
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
 	}
 	_, err := to.Commit(ctx, key, ids, meta, cond)
 	return err
