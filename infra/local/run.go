@@ -13,6 +13,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"time"
 
@@ -106,6 +108,8 @@ func run(ctx context.Context, o runOptions) error {
 	}
 	defer logFile.Close()
 
+	// host.json is for instances of a core or two: this machine is all there is.
+	settings[local.QueueSetting+"newBatchThreshold"] = strconv.Itoa(min(max(2, runtime.GOMAXPROCS(0)), 32))
 	maps.Copy(settings, o.settings)
 	var ready func(context.Context) error
 	if o.funcTool != "" {

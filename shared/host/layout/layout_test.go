@@ -123,7 +123,7 @@ func TestRefusals(t *testing.T) {
 		{"raw messages", edit(`"base64"`, `"none"`), "messageEncoding"},
 		{"eager redelivery", edit(`"visibilityTimeout": "00:00:30"`, `"visibilityTimeout": "00:00:00"`), "visibilityTimeout"},
 		{"low dequeue count", edit(`"maxDequeueCount": 10`, `"maxDequeueCount": 3`), "maxDequeueCount"},
-		{"batch too large", edit(`"batchSize": 16`, `"batchSize": 33`), "batchSize"},
+		{"batch too large", edit(`"batchSize": 2`, `"batchSize": 33`), "batchSize"},
 		{"another executable", edit(`"defaultExecutablePath": "handler"`, `"defaultExecutablePath": "bash"`), "description"},
 
 		{"root catch-all", file("extra", route("{*rest}")), "matches anything at the root"},

@@ -63,6 +63,10 @@ type Options struct {
 	MaxCrashes        int           // default 3
 }
 
+// QueueSetting is what the names of settings begin with that stand for the
+// values of host.json about queues: batchSize and newBatchThreshold.
+const QueueSetting = "AzureFunctionsJobHost__extensions__queues__"
+
 // maxBody is the real host's limit where FUNCTIONS_REQUEST_BODY_SIZE_LIMIT
 // sets no other.
 const maxBody = 104_857_600
@@ -85,7 +89,7 @@ func New(o Options) (*Host, error) {
 	if err != nil {
 		return nil, fmt.Errorf("script root %s: %w", o.Root, err)
 	}
-	if err := o.defaults(app.Host); err != nil {
+	if err := errors.Join(o.override(&app.Host.Extensions.Queues), o.defaults(app.Host)); err != nil {
 		return nil, err
 	}
 	h := &Host{o: o, app: app, maxBody: maxBody}
@@ -108,6 +112,26 @@ func New(o Options) (*Host, error) {
 	}}
 	h.process = newProcess(h)
 	return h, nil
+}
+
+// override applies the settings that stand for values of host.json.
+func (o *Options) override(q *layout.Queues) error {
+	for name, v := range map[string]*int{"batchSize": &q.BatchSize, "newBatchThreshold": &q.NewBatchThreshold} {
+		setting := QueueSetting + name
+		text, ok := o.Settings[setting]
+		if !ok {
+			continue
+		}
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 0 || n > 32 {
+			return fmt.Errorf("%s is %q: a number from 0 to 32 is needed", setting, text)
+		}
+		*v = n
+	}
+	if q.BatchSize < 1 {
+		return fmt.Errorf("%sbatchSize is 0: nothing would be fetched", QueueSetting)
+	}
+	return nil
 }
 
 func (o *Options) defaults(host layout.Host) error {

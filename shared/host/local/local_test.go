@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/portico-ml/portico/shared/host/layout"
 	"github.com/portico-ml/portico/shared/storage"
 )
 
@@ -233,6 +234,38 @@ func TestQueue(t *testing.T) {
 	m, err := r.store.Queues.Receive(t.Context(), "work-poison", 1, time.Minute)
 	if err != nil || len(m) != 1 || string(m[0].Body) != "always fail" {
 		t.Errorf("%v %v", m, err)
+	}
+}
+
+// Settings stand for values of host.json, within what the host takes.
+func TestQueueSettings(t *testing.T) {
+	for _, tt := range []struct {
+		batch, threshold string
+		want             layout.Queues
+		bad              string
+	}{
+		{"", "", layout.Queues{BatchSize: 3, NewBatchThreshold: 1}, ""},
+		{"1", "12", layout.Queues{BatchSize: 1, NewBatchThreshold: 12}, ""},
+		{"", "0", layout.Queues{BatchSize: 3}, ""},
+		{"0", "", layout.Queues{}, "batchSize is 0"},
+		{"33", "", layout.Queues{}, "from 0 to 32"},
+		{"", "many", layout.Queues{}, "newBatchThreshold"},
+	} {
+		o := Options{Settings: map[string]string{}}
+		for name, v := range map[string]string{"batchSize": tt.batch, "newBatchThreshold": tt.threshold} {
+			if v != "" {
+				o.Settings[QueueSetting+name] = v
+			}
+		}
+		q := layout.Queues{BatchSize: 3, NewBatchThreshold: 1}
+		err := o.override(&q)
+		if tt.bad != "" {
+			if err == nil || !strings.Contains(err.Error(), tt.bad) {
+				t.Errorf("%+v: error %v", tt, err)
+			}
+		} else if err != nil || q != tt.want {
+			t.Errorf("%+v: %+v, %v", tt, q, err)
+		}
 	}
 }
 
