@@ -105,3 +105,20 @@ type Trained struct {
 	Transform model.Transform
 	Quantiles []float64 // of models of kind model.Quantiles
 }
+
+// Inner returns the session of a training within this one: it goes on from
+// saved, and the state that it saves is saved as wrap makes it.
+func (s *Session) Inner(saved []byte, wrap func(state []byte) ([]byte, error)) *Session {
+	inner := *s
+	inner.Saved = saved
+	inner.Checkpoint = func(state func() ([]byte, error)) error {
+		return s.Checkpoint(func() ([]byte, error) {
+			b, err := state()
+			if err != nil {
+				return nil, err
+			}
+			return wrap(b)
+		})
+	}
+	return &inner
+}

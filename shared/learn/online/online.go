@@ -80,6 +80,15 @@ func restore(b []byte, state []float64) (pass int, err error) {
 	return int(binary.LittleEndian.Uint64(b)), nil
 }
 
+// Unit returns what brings the mean weight of some of the rows to 1.
+func Unit(d *learn.Data, rows []int) float64 {
+	sum := 0.0
+	for _, r := range rows {
+		sum += d.WeightOf(r)
+	}
+	return float64(len(rows)) / sum
+}
+
 // Dot returns the sum of the products of a and b.
 func Dot(a, b []float64) float64 {
 	var s, t float64

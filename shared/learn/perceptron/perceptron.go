@@ -6,7 +6,8 @@
 // makes up for the shortfall (Crammer et al. 2006, "Online passive-aggressive
 // algorithms"). Those are steps down the hinge loss max(0, 1 - y·s). The model is
 // the average of w and b over all steps (Freund and Schapire 1999, Collins 2002),
-// with Platt's sigmoid. The features z are scaled to a range of 1.
+// with Platt's sigmoid (package platt). The features z are scaled to a range
+// of 1.
 package perceptron
 
 import (
@@ -26,7 +27,8 @@ type Options struct {
 	Rate float64
 	// Iterations are the passes over the rows, at least 1.
 	Iterations int
-	// Seed draws the order of the rows.
+	// Seed draws the order of the rows, and the folds that the sigmoid is
+	// fitted on.
 	Seed uint64
 	// UnknownLevels is learn.Form's.
 	UnknownLevels bool
@@ -64,14 +66,24 @@ func (l *Learner) Form() learn.Form {
 // units of the mean weight.
 func (l *Learner) Train(ctx context.Context, d *learn.Data, s *learn.Session) (*learn.Trained, error) {
 	m := scaled.New(d, scaled.Range)
-	n := m.Features
+	x := m.ByRow()
+	return platt.Train(ctx, d, m, x, s, l.o.Seed, func(ctx context.Context, s *learn.Session, rows []int) (platt.Linear, error) {
+		return l.average(ctx, d, x, s, rows)
+	})
+}
+
+// average returns the mean of the steps over some of the rows; the features of
+// a row stand side by side in x.
+func (l *Learner) average(ctx context.Context, d *learn.Data, x []float64, s *learn.Session, rows []int) (platt.Linear, error) {
+	n := len(d.X)
 	// w and b, and behind them the sum over moves of each with the number of
 	// rows before it, which gives their average.
 	state := make([]float64, 2*(n+1))
 	w, moved := state[:n+1], state[n+1:]
-	x, unit := m.ByRow(), float64(d.Rows)/d.TotalWeight()
-	passes := online.Passes{Rows: d.Rows, Passes: l.o.Iterations, Seed: l.o.Seed}
-	err := passes.Run(ctx, s, state, func(row, t int) {
+	unit := online.Unit(d, rows)
+	passes := online.Passes{Rows: len(rows), Passes: l.o.Iterations, Seed: l.o.Seed}
+	err := passes.Run(ctx, s, state, func(i, t int) {
+		row := rows[i]
 		z := x[row*n:][:n]
 		y := 2*d.Label[row] - 1
 		short := 1 - y*(online.Dot(w[:n], z)+w[n])
@@ -85,11 +97,11 @@ func (l *Learner) Train(ctx context.Context, d *learn.Data, s *learn.Session) (*
 		moved[n] += step * float64(t)
 	})
 	if err != nil {
-		return nil, err
+		return platt.Linear{}, err
 	}
-	total := float64(d.Rows) * float64(l.o.Iterations)
+	total := float64(len(rows)) * float64(l.o.Iterations)
 	for f := range w {
 		w[f] -= moved[f] / total
 	}
-	return platt.Trained(d, m, w[:n], w[n])
+	return platt.Linear{Weights: w[:n], Base: w[n]}, nil
 }

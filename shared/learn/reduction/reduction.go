@@ -101,18 +101,8 @@ func (l *Learner) part(ctx context.Context, d *learn.Data, s *learn.Session, don
 			two.Label[r] = 1
 		}
 	}
-	inner := *s
-	inner.Saved = done.Next
-	inner.Checkpoint = func(state func() ([]byte, error)) error {
-		return s.Checkpoint(func() ([]byte, error) {
-			next, err := state()
-			if err != nil {
-				return nil, err
-			}
-			return progress{done.Parts, next}.encode()
-		})
-	}
-	t, err := l.base.Train(ctx, &two, &inner)
+	inner := s.Inner(done.Next, func(next []byte) ([]byte, error) { return progress{done.Parts, next}.encode() })
+	t, err := l.base.Train(ctx, &two, inner)
 	if err != nil {
 		return model.Part{}, err
 	}

@@ -6,7 +6,7 @@
 // Srebro 2007), but by implicit steps (Kulis and Bartlett 2010) of a rate that
 // falls as 1/√t: they overshoot neither at the first rows nor at large ones.
 // The model is the average of the second half of the steps (Rakhlin, Shamir and
-// Sridharan 2012), with Platt's sigmoid.
+// Sridharan 2012), with Platt's sigmoid (package platt).
 package svm
 
 import (
@@ -31,7 +31,8 @@ type Options struct {
 	// Project brings the weights back to length 1, after each row, where they
 	// are longer.
 	Project bool
-	// Seed draws the order of the rows.
+	// Seed draws the order of the rows, and the folds that the sigmoid is
+	// fitted on.
 	Seed uint64
 	// UnknownLevels is learn.Form's.
 	UnknownLevels bool
@@ -75,13 +76,24 @@ func (l *Learner) Train(ctx context.Context, d *learn.Data, s *learn.Session) (*
 		by = scaled.Range
 	}
 	m := scaled.New(d, by)
-	n := m.Features
+	x := m.ByRow()
+	return platt.Train(ctx, d, m, x, s, l.o.Seed, func(ctx context.Context, s *learn.Session, rows []int) (platt.Linear, error) {
+		return l.average(ctx, d, x, s, rows)
+	})
+}
+
+// average returns the mean of the second half of the steps over some of the
+// rows; the features of a row stand side by side in x.
+func (l *Learner) average(ctx context.Context, d *learn.Data, x []float64, s *learn.Session, rows []int) (platt.Linear, error) {
+	n := len(d.X)
 	state := make([]float64, 2*(n+1)) // w and b, and the sums of their second half
 	w, sum := state[:n+1], state[n+1:]
-	x, unit := m.ByRow(), float64(d.Rows)/d.TotalWeight()
-	half := d.Rows * l.o.Iterations / 2
-	passes := online.Passes{Rows: d.Rows, Passes: l.o.Iterations, Seed: l.o.Seed}
-	err := passes.Run(ctx, s, state, func(row, t int) {
+	unit := online.Unit(d, rows)
+	total := len(rows) * l.o.Iterations
+	half := total / 2
+	passes := online.Passes{Rows: len(rows), Passes: l.o.Iterations, Seed: l.o.Seed}
+	err := passes.Run(ctx, s, state, func(i, t int) {
+		row := rows[i]
 		z := x[row*n:][:n]
 		y := 2*d.Label[row] - 1
 		rate := 1 / math.Sqrt(1+float64(t)/halfLife)
@@ -103,9 +115,12 @@ func (l *Learner) Train(ctx context.Context, d *learn.Data, s *learn.Session) (*
 		}
 	})
 	if err != nil {
-		return nil, err
+		return platt.Linear{}, err
 	}
-	return platt.Trained(d, m, sum[:n], sum[n]) // the sigmoid takes a sum as well as a mean
+	for f := range sum {
+		sum[f] /= float64(total - half)
+	}
+	return platt.Linear{Weights: sum[:n], Base: sum[n]}, nil
 }
 
 func project(w []float64) {
