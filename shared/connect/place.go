@@ -54,7 +54,7 @@ type Place struct {
 	// URL is the address of a file, a feed, a table service or a HiveServer2.
 	URL string `json:"Url,omitempty"`
 
-	// Server is host, host:port or host\instance.
+	// Server is host or host:port.
 	Server   string `json:"Server,omitempty"`
 	Database string `json:"Database,omitempty"`
 	User     string `json:"User,omitempty"`

@@ -31,8 +31,13 @@ type dialect struct {
 	// types are the names of columns of a table that we make, by cell type.
 	types map[frame.Type]string
 	// read are the types of columns of a query's result, by what the driver
-	// calls them; what is not there cannot be read.
-	read map[string]frame.Type
+	// calls them; what is not there cannot be read, but where unnamed says so:
+	// types that the driver knows by number alone come as text, as enumerations
+	// and those of extensions do.
+	read    map[string]frame.Type
+	unnamed bool
+	// zeroDate says that a date may be 0000-00-00, which is none.
+	zeroDate bool
 	// exists is a query that gives a row where table (schema, name) exists;
 	// a schema of "" is the connection's own.
 	exists string
@@ -82,11 +87,12 @@ var dialects = map[connect.Kind]dialect{
 			frame.Boolean, "BOOL", frame.Int32, "INT2 INT4", frame.Int64, "INT8 OID",
 			frame.Double, "FLOAT4 FLOAT8 NUMERIC",
 			frame.DateTime, "DATE TIMESTAMP TIMESTAMPTZ",
-			frame.String, "TEXT VARCHAR BPCHAR CHAR NAME UUID JSON JSONB TIME TIMETZ INTERVAL INET CIDR XML MACADDR UNKNOWN"),
-		exists: `SELECT 1 FROM information_schema.tables WHERE table_name = $2 AND table_schema = COALESCE(NULLIF($1, ''), current_schema())`,
-		ledger: `CREATE TABLE IF NOT EXISTS portico_delivered (delivery varchar(200) PRIMARY KEY, at timestamptz NOT NULL DEFAULT now())`,
-		enter:  `INSERT INTO portico_delivered (delivery) VALUES ($1)`,
-		known:  `SELECT 1 FROM portico_delivered WHERE delivery = $1`,
+			frame.String, "TEXT VARCHAR BPCHAR CHAR NAME UUID JSON JSONB TIME INTERVAL INET CIDR XML MACADDR UNKNOWN"),
+		unnamed: true,
+		exists:  `SELECT 1 FROM information_schema.tables WHERE table_name = $2 AND table_schema = COALESCE(NULLIF($1, ''), current_schema())`,
+		ledger:  `CREATE TABLE IF NOT EXISTS portico_delivered (delivery varchar(200) PRIMARY KEY, at timestamptz NOT NULL DEFAULT now())`,
+		enter:   `INSERT INTO portico_delivered (delivery) VALUES ($1)`,
+		known:   `SELECT 1 FROM portico_delivered WHERE delivery = $1`,
 
 		connector: postgres, reason: postgresReason, bulk: postgresBulk,
 	},
@@ -99,14 +105,15 @@ var dialects = map[connect.Kind]dialect{
 		read: types(
 			frame.Int32, "TINYINT SMALLINT MEDIUMINT INT YEAR",
 			frame.Int32, "|UNSIGNED TINYINT|UNSIGNED SMALLINT|UNSIGNED MEDIUMINT",
-			frame.Int64, "BIGINT", frame.Int64, "|UNSIGNED INT|UNSIGNED BIGINT",
+			frame.Int64, "BIGINT BIT", frame.Int64, "|UNSIGNED INT|UNSIGNED BIGINT",
 			frame.Double, "FLOAT DOUBLE DECIMAL",
 			frame.DateTime, "DATE DATETIME TIMESTAMP",
-			frame.String, "CHAR VARCHAR TEXT TINYTEXT MEDIUMTEXT LONGTEXT ENUM SET JSON TIME"),
-		exists: `SELECT 1 FROM information_schema.tables WHERE table_schema = COALESCE(NULLIF(?, ''), DATABASE()) AND table_name = ?`,
-		ledger: `CREATE TABLE IF NOT EXISTS portico_delivered (delivery varchar(200) PRIMARY KEY, at timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP)`,
-		enter:  `INSERT INTO portico_delivered (delivery) VALUES (?)`,
-		known:  `SELECT 1 FROM portico_delivered WHERE delivery = ?`,
+			frame.String, "CHAR VARCHAR TEXT TINYTEXT MEDIUMTEXT LONGTEXT ENUM SET JSON TIME NULL"),
+		zeroDate: true,
+		exists:   `SELECT 1 FROM information_schema.tables WHERE table_schema = COALESCE(NULLIF(?, ''), DATABASE()) AND table_name = ?`,
+		ledger:   `CREATE TABLE IF NOT EXISTS portico_delivered (delivery varchar(200) PRIMARY KEY, at timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP)`,
+		enter:    `INSERT INTO portico_delivered (delivery) VALUES (?)`,
+		known:    `SELECT 1 FROM portico_delivered WHERE delivery = ?`,
 
 		connector: mySQL, reason: mySQLReason, bulk: mySQLBulk,
 	},
@@ -129,6 +136,15 @@ func types(pairs ...any) map[string]frame.Type {
 	return m
 }
 
+// typeOf is the type of a column that the driver calls kind.
+func (d *dialect) typeOf(kind string) (frame.Type, bool) {
+	t, ok := d.read[kind]
+	if _, err := strconv.ParseUint(kind, 10, 32); !ok && d.unnamed && err == nil {
+		return frame.String, true
+	}
+	return t, ok
+}
+
 // address is the server's host and port.
 func (s *server) address() (host string, port uint16, err error) {
 	host, port = strings.TrimSpace(s.Server), s.dialect.port
@@ -143,8 +159,14 @@ func (s *server) address() (host string, port uint16, err error) {
 		}
 		host, port = h, uint16(n)
 	}
-	if host == "" || strings.ContainsAny(host, "/@?; ") {
-		return "", 0, fault.Module(2, "the server is named host, host:port, or for SQL Server host\\instance").At("Server")
+	if n := len(host); n > 2 && host[0] == '[' && host[n-1] == ']' {
+		host = host[1 : n-1]
+	}
+	if s.Source == connect.SQLServer && strings.Contains(host, `\`) {
+		return "", 0, fault.Module(2, "a named instance is found through UDP, which is not dialled from here: name the server as host:port").At("Server")
+	}
+	if host == "" || strings.ContainsAny(host, `/\@?;=, `) {
+		return "", 0, fault.Module(2, "the server is named host, or host:port").At("Server")
 	}
 	return host, port, nil
 }
@@ -162,9 +184,8 @@ func sqlServer(s *server) (driver.Connector, error) {
 	if err != nil {
 		return nil, err
 	}
-	host, instance, _ := strings.Cut(host, `\`)
 	conf := msdsn.Config{
-		Host: host, Port: uint64(port), Instance: instance, Database: s.Database, User: s.User, Password: s.Password,
+		Host: host, Port: uint64(port), Database: s.Database, User: s.User, Password: s.Password,
 		Encryption: msdsn.EncryptionRequired, TLSConfig: s.tls(host), DialTimeout: connectWithin, ConnTimeout: 0,
 		PacketSize: 4096, Protocols: []string{"tcp"}, DisableRetry: true, AppName: "portico", Workstation: "portico",
 		TrustServerCertificate: s.AnyCertificate, Encoding: msdsn.EncodeParameters{}, ProtocolParameters: map[string]any{},
@@ -173,11 +194,9 @@ func sqlServer(s *server) (driver.Connector, error) {
 	if s.Unencrypted {
 		conf.Encryption = msdsn.EncryptionDisabled
 	}
-	if instance != "" {
-		return nil, fault.Module(2, "a named instance is found through UDP, which is not dialled from here: name the server as host:port").At("Server")
-	}
 	c := mssql.NewConnectorConfig(conf)
 	c.Dialer = dialer(s.dial)
+	c.SessionInitSQL = "SET LOCK_TIMEOUT " + strconv.FormatInt(lockWithin.Milliseconds(), 10)
 	return c, nil
 }
 
@@ -196,8 +215,8 @@ func sqlServerReason(err error) (string, bool, bool) {
 	switch {
 	case !ok:
 		return "", false, false
-	case e.Number == 1205 || e.Number == 40501 || e.Number == 40197 || e.Number == 40613 || e.Number == 10928 || e.Number == 10929:
-		return e.Message, false, true // a deadlock, or Azure that is busy or moving
+	case e.Number == 1205 || e.Number == 1222 || e.Number == 40501 || e.Number == 40197 || e.Number == 40613 || e.Number == 10928 || e.Number == 10929:
+		return e.Message, false, true // a deadlock, a lock, or Azure that is busy or moving
 	}
 	return values().ReplaceAllString(e.Message, "value"), true, true
 }
@@ -221,7 +240,7 @@ func postgres(s *server) (driver.Connector, error) {
 	conf.Host, conf.Port, conf.Database, conf.User, conf.Password = host, port, s.Database, s.User, s.Password
 	conf.TLSConfig, conf.Fallbacks = s.tls(host), nil
 	conf.ConnectTimeout = connectWithin
-	conf.RuntimeParams = map[string]string{"application_name": "portico", "timezone": "UTC"}
+	conf.RuntimeParams = map[string]string{"application_name": "portico", "timezone": "UTC", "lock_timeout": strconv.FormatInt(lockWithin.Milliseconds(), 10)}
 	conf.KerberosSrvName, conf.KerberosSpn, conf.SSLNegotiation, conf.SSLCertMode = "", "", "postgres", ""
 	conf.DefaultQueryExecMode = pgx.QueryExecModeDescribeExec
 	conf.ValidateConnect, conf.AfterConnect = nil, nil
@@ -266,7 +285,8 @@ func mySQL(s *server) (driver.Connector, error) {
 	conf.AllowNativePasswords, conf.CheckConnLiveness = true, false
 	conf.AllowCleartextPasswords = conf.TLS != nil && !s.AnyCertificate
 	conf.ParseTime, conf.InterpolateParams = true, true
-	conf.Params = map[string]string{"time_zone": "'+00:00'", "sql_mode": "'TRADITIONAL'"}
+	wait := strconv.Itoa(int(lockWithin.Seconds()))
+	conf.Params = map[string]string{"time_zone": "'+00:00'", "sql_mode": "'TRADITIONAL'", "lock_wait_timeout": wait, "innodb_lock_wait_timeout": wait}
 	conf.Timeout = connectWithin
 	conf.Logger = silent{}
 	return mysql.NewConnector(conf)

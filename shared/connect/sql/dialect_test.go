@@ -94,13 +94,18 @@ func TestServer_address(t *testing.T) {
 		{connect.SQLServer, "tcp:x.database.windows.net,1433", "x.database.windows.net:1433"},
 		{connect.SQLServer, "x.database.windows.net", "x.database.windows.net:1433"},
 		{connect.PostgreSQL, "[::1]:5433", "::1:5433"},
+		{connect.MySQL, "[::1]", "::1:3306"},
+		{connect.PostgreSQL, "::1", "::1:5432"},
+		{connect.SQLServer, `db.example\sales`, ""},
+		{connect.PostgreSQL, `db.example\sales`, ""},
+		{connect.PostgreSQL, "host=db.example", ""},
 		{connect.PostgreSQL, "/var/run/postgresql", ""},
 		{connect.PostgreSQL, "db.example:0", ""},
 		{connect.PostgreSQL, "db.example:port", ""},
 		{connect.MySQL, "u@db.example", ""},
 		{connect.MySQL, "db.example?x=y", ""},
 	} {
-		s := &server{connect.Place{Server: tt.text}, dialects[tt.kind], nil}
+		s := &server{connect.Place{Source: tt.kind, Server: tt.text}, dialects[tt.kind], nil}
 		host, port, err := s.address()
 		got := ""
 		if err == nil {

@@ -43,6 +43,9 @@ func (s *server) fail(ctx context.Context, number int, doing string, err error) 
 	case strings.Contains(err.Error(), "refused TLS") || strings.Contains(err.Error(), "does not support encryption") || strings.Contains(err.Error(), "TLS requested but server does not support TLS"):
 		return fault.Module(15, "%s: it does not encrypt connections: say so where it is meant to be so", where).At("Server")
 	}
+	if strings.HasPrefix(err.Error(), "local file ") { // which the driver was not given
+		return fault.Module(number, "%s: %s: the query asks for a file of this machine", where, doing)
+	}
 	e := fault.New(fault.Unavailable, "", "%s: %s: it does not answer as it should", where, doing)
 	return e.Because(errors.New(s.clean(err.Error())))
 }

@@ -74,12 +74,15 @@ func (r *reader) columns() error {
 	if err != nil {
 		return fault.Wrap(err, fault.Unavailable, "read the columns of a query")
 	}
+	if len(kinds) == 0 {
+		return fault.Module(69, "%s %s: the query gives no table: it has to be one that selects rows", r.name, r.Server).At("Query")
+	}
 	schema := make(frame.Schema, len(kinds))
 	r.cells, r.dest = make([]cell, len(kinds)), make([]any, len(kinds))
 	for i, k := range kinds {
 		f := &schema[i]
 		f.Name, f.Nullable = unique(schema[:i], k.Name(), i), true
-		t, ok := r.read[k.DatabaseTypeName()]
+		t, ok := r.typeOf(k.DatabaseTypeName())
 		if !ok {
 			return fault.Module(17, "column %q is of the type %s, which is no cell of a table: cast it in the query, or leave it out", k.Name(), k.DatabaseTypeName()).At(k.Name())
 		}
@@ -93,9 +96,9 @@ func (r *reader) columns() error {
 			r.dest[i] = &c.bool
 		case t == frame.DateTime:
 			r.dest[i] = &c.time
-		case t != frame.String:
+		case t != frame.String && c.kind != "BIT":
 			r.dest[i] = &c.int
-		case c.kind == "TIME", c.kind == "TIMETZ":
+		case c.kind == "TIME":
 			r.dest[i] = &c.any
 		case c.kind == "UNIQUEIDENTIFIER":
 			r.dest[i] = &c.guid
@@ -132,9 +135,12 @@ func (r *reader) next(ctx context.Context) (*frame.Frame, error) {
 	for r.into.Rows() < batchRows && r.rows.Next() {
 		r.row++
 		if err := r.rows.Scan(r.dest...); err != nil {
-			return nil, fault.Module(33, "row %d of the query has a value that no cell of its column can have", r.row).Because(fmt.Errorf("%T", err))
+			return nil, r.unfit(err)
 		}
 		for i, c := range r.into.Cols {
+			if v := &r.cells[i]; r.zeroDate && v.time.Time.IsZero() {
+				v.time.Valid = false
+			}
 			if err := r.cells[i].appendTo(c); err != nil {
 				return nil, fault.Module(33, "row %d of the query: column %q is %s", r.row, c.Field.Name, err.Error()).At(c.Field.Name)
 			}
@@ -147,6 +153,16 @@ func (r *reader) next(ctx context.Context) (*frame.Frame, error) {
 		return nil, io.EOF
 	}
 	return r.into, nil
+}
+
+// unfit is the error of a value that no cell can have, without the value.
+func (r *reader) unfit(err error) error {
+	var i int
+	if _, serr := fmt.Sscanf(err.Error(), "sql: Scan error on column index %d,", &i); serr != nil || i < 0 || i >= len(r.cells) {
+		return fault.Module(33, "row %d of the query has a value that no cell of its column can have", r.row)
+	}
+	f := r.into.Cols[i].Field
+	return fault.Module(33, "row %d of the query: column %q (%s in the database) has a value that no cell of type %s can have: cast it in the query", r.row, f.Name, r.cells[i].kind, f.Type).At(f.Name)
 }
 
 type outOfRange string
@@ -180,11 +196,18 @@ func (c *cell) appendTo(to *frame.Column) error {
 	case frame.String:
 		c.appendText(to)
 	default:
-		if !c.int.Valid {
+		switch {
+		case c.kind == "BIT" && c.text != nil: // bytes, the first the highest
+			n := int64(0)
+			for _, b := range c.text {
+				n = n<<8 | int64(b)
+			}
+			to.AppendInt(n)
+		case !c.int.Valid:
 			to.AppendNull()
-			return nil
+		default:
+			to.AppendInt(c.int.Int64)
 		}
-		to.AppendInt(c.int.Int64)
 	}
 	return nil
 }
@@ -197,7 +220,7 @@ func (c *cell) appendText(to *frame.Column) {
 			return
 		}
 		to.AppendString([]byte(c.guid.String()))
-	case c.kind == "TIME", c.kind == "TIMETZ":
+	case c.kind == "TIME":
 		switch v := c.any.(type) {
 		case nil:
 			to.AppendNull()

@@ -76,11 +76,19 @@ func (c *Connector) server(p connect.Place) (*server, error) {
 	if err := p.Need("Server", p.Server, "Database", p.Database, "User", p.User); err != nil {
 		return nil, err
 	}
-	return &server{p, d, c.dial}, nil
+	s := &server{p, d, c.dial}
+	if _, _, err := s.address(); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
-// Deadlines of talking to a server.
-const connectWithin = 30 * time.Second
+// Deadlines of talking to a server. A lock that another holds is no reason to
+// hold on to a connection: what waits for it is tried again later.
+const (
+	connectWithin = 30 * time.Second
+	lockWithin    = 30 * time.Second
+)
 
 // open connects; the connection is the caller's to close with the database.
 func (s *server) open(ctx context.Context) (db *sql.DB, conn *sql.Conn, err error) {

@@ -129,6 +129,39 @@ func TestSource_types(t *testing.T) {
 	})
 }
 
+// TestSource_odd reads what tables of other people have.
+func TestSource_odd(t *testing.T) {
+	pg, my := dbtest.Postgres(t), dbtest.MariaDB(t)
+	do(t, pg, "DROP TYPE IF EXISTS mood CASCADE", "CREATE TYPE mood AS ENUM ('sad', 'ok')")
+	do(t, my, "DROP TABLE IF EXISTS odd", "SET sql_mode = ''", "CREATE TABLE odd (none datetime, bits bit(9), yes bit(1))", "INSERT INTO odd VALUES ('0000-00-00', b'100000001', b'1'), ('2020-02-29', NULL, b'0')")
+	for _, tt := range []struct {
+		place connect.Place
+		query string
+		want  string // types and rows, or a part of the error
+	}{
+		{pg, `SELECT 'sad'::mood AS a, '10:11:12+01'::timetz AS b, '-infinity'::float8 > 0 AS c, NULL AS d`, "a String,b String,c Boolean,d String\nsad,10:11:12+01,False,\n"},
+		{pg, `SELECT 1 AS a, '0044-03-15 BC'::date AS b`, "a Int32,b DateTime\n1,-0043-03-15T00:00:00\n"},
+		{pg, `SELECT 1 AS a, 'infinity'::timestamp AS "till when"`, `row 1 of the query: column "till when" (TIMESTAMP in the database) has a value that no cell of type DateTime can have`},
+		{pg, `SET application_name = 'x'`, "the query gives no table"},
+		{my, `SELECT none, bits, yes, NULL AS nothing FROM odd ORDER BY none`, "none DateTime,bits Int64,yes Int64,nothing String\n,257,1,\n2020-02-29T00:00:00,,0,\n"},
+		{my, `SELECT CAST(18446744073709551615 AS UNSIGNED) AS huge`, `column "huge" (UNSIGNED BIGINT in the database) has a value`},
+		{my, `SET @x = 1`, "the query gives no table"},
+		{my, `LOAD DATA LOCAL INFILE '/etc/passwd' INTO TABLE odd`, "a file of this machine"},
+	} {
+		s, csv, err := rows(t, tt.place, tt.query)
+		if err != nil {
+			if !strings.Contains(err.Error(), tt.want) || !fault.Is(err, fault.LibraryExecution) {
+				t.Errorf("%s: %v, want %s", tt.query, err, tt.want)
+			}
+			continue
+		}
+		_, csv, _ = strings.Cut(csv, "\n")
+		if got := strings.Join(typeNames(s), ",") + "\n" + csv; got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.query, got, tt.want)
+		}
+	}
+}
+
 func TestSource_refusals(t *testing.T) {
 	servers(t, func(t *testing.T, p connect.Place) {
 		wrong := p
@@ -233,6 +266,72 @@ func TestSink(t *testing.T) {
 			t.Errorf("a table that lacks a column: %v", err)
 		}
 	})
+}
+
+// TestSink_check: that a table cannot be made is known before there is
+// anything to write, and finding out makes none.
+func TestSink_check(t *testing.T) {
+	servers(t, func(t *testing.T, p connect.Place) {
+		do(t, p, "DROP TABLE IF EXISTS later")
+		p.Table = "later"
+		sink, err := connector().Sink(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := sink.Check(t.Context(), everyType); err != nil {
+			t.Fatal(err)
+		}
+		if _, csv, err := rows(t, p, "SELECT COUNT(*) AS n FROM information_schema.tables WHERE table_name = 'later'"); err != nil || csv != "n\n0\n" {
+			t.Errorf("after a check: %q, %v", csv, err)
+		}
+		if p.Source == connect.MySQL {
+			return // making a table there cannot be taken back
+		}
+		p.Table = "nowhere.later"
+		if sink, err = connector().Sink(p); err != nil {
+			t.Fatal(err)
+		}
+		if err := sink.Check(t.Context(), everyType); !fault.HasCode(err, "Error0015") || !strings.Contains(err.Error(), "nowhere") {
+			t.Errorf("a schema that is not there: %v", err)
+		}
+	})
+}
+
+// TestSink_locked: who waits for a lock on the table is sent away, to come
+// again.
+func TestSink_locked(t *testing.T) {
+	p := dbtest.Postgres(t)
+	do(t, p, "DROP TABLE IF EXISTS locked", "CREATE TABLE locked (id int)")
+	s, err := connector().server(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, conn, err := s.open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for _, q := range []string{"BEGIN", "LOCK TABLE locked IN ACCESS EXCLUSIVE MODE"} {
+		if _, err := conn.ExecContext(t.Context(), q); err != nil {
+			t.Fatal(err)
+		}
+	}
+	other, waiting, err := s.open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	var within string
+	if err := waiting.QueryRowContext(t.Context(), "SHOW lock_timeout").Scan(&within); err != nil || within != lockWithin.String() {
+		t.Errorf("a lock is waited for %s, %v", within, err)
+	}
+	if _, err := waiting.ExecContext(t.Context(), "SET lock_timeout = '10ms'"); err != nil {
+		t.Fatal(err)
+	}
+	_, err = waiting.ExecContext(t.Context(), "INSERT INTO locked VALUES (1)")
+	if err := s.fail(t.Context(), 69, "write", err); !fault.Is(err, fault.Unavailable) || !strings.Contains(err.Error(), "lock timeout") {
+		t.Errorf("a locked table: %v", err)
+	}
 }
 
 // TestSink_columns writes some columns under other names.

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/portico-ml/portico/shared/connect"
 	"github.com/portico-ml/portico/shared/fault"
@@ -129,10 +130,25 @@ func (t *sink) has(ctx context.Context, db execer, query string, args ...any) (b
 	return err == nil, err
 }
 
-// Check connects, and looks at the table's columns and at the ledger of
+// checkWithin is how long a Check may take: somebody waits for it, and the
+// table may be locked for hours.
+const checkWithin = 20 * time.Second
+
+// Check connects, looks at the table's columns, or tries to make the table
+// where the database can take that back, and looks at the ledger of
 // deliveries, which it makes.
 func (t *sink) Check(ctx context.Context, s frame.Schema) error {
-	_, names, err := t.columns(s)
+	short, cancel := context.WithTimeout(ctx, checkWithin)
+	defer cancel()
+	err := t.check(short, s)
+	if err != nil && short.Err() != nil && ctx.Err() == nil {
+		return fault.New(fault.Unavailable, "", "%s %s: table %s could not be looked at within %v: it may be locked", t.name, t.Server, t.full(t.table), checkWithin).Because(err)
+	}
+	return err
+}
+
+func (t *sink) check(ctx context.Context, s frame.Schema) error {
+	from, names, err := t.columns(s)
 	if err != nil {
 		return err
 	}
@@ -145,12 +161,27 @@ func (t *sink) Check(ctx context.Context, s frame.Schema) error {
 	if err != nil {
 		return t.fail(ctx, 15, "look for table "+t.full(t.table), err)
 	}
-	if there {
-		if err := t.compare(ctx, conn, names); err != nil {
-			return err
-		}
+	switch {
+	case there:
+		err = t.compare(ctx, conn, names)
+	case !t.ddlCommits:
+		err = t.rehearse(ctx, conn, t.create(s, from, names))
+	}
+	if err != nil {
+		return err
 	}
 	return t.keepLedger(ctx, conn)
+}
+
+// rehearse makes the table and takes it back.
+func (t *sink) rehearse(ctx context.Context, conn *sql.Conn, create string) error {
+	tx, err := conn.BeginTx(ctx, nil)
+	if err != nil {
+		return t.fail(ctx, 15, "begin a transaction", err)
+	}
+	defer tx.Rollback() //nolint:errcheck // the connection goes with it
+	_, err = tx.ExecContext(ctx, create)
+	return t.fail(ctx, 15, "make table "+t.full(t.table), err)
 }
 
 // compare refuses a table that lacks a column.
