@@ -32,13 +32,17 @@ func key(ws, digest string) string { return ws + "/sha256/" + digest }
 // so that garbage collection's grace starts anew.
 func (s *Store) Put(ctx context.Context, ws string, body []byte) (digest string, err error) {
 	digest = Digest(body)
-	_, err = s.blobs.Put(ctx, key(ws, digest), body, nil, storage.Condition{IfAbsent: true})
+	return digest, s.put(ctx, ws, digest, body)
+}
+
+func (s *Store) put(ctx context.Context, ws, digest string, body []byte) error {
+	_, err := s.blobs.Put(ctx, key(ws, digest), body, nil, storage.Condition{IfAbsent: true})
 	if fault.Is(err, fault.Conflict) {
 		if err = s.Touch(ctx, ws, digest); fault.Is(err, fault.NotFound) {
 			_, err = s.blobs.Put(ctx, key(ws, digest), body, nil, storage.Condition{})
 		}
 	}
-	return digest, err
+	return err
 }
 
 // Touch renews the artifact's time of change; fault.NotFound where it is gone.
@@ -59,17 +63,14 @@ func (s *Store) Touch(ctx context.Context, ws, digest string) error {
 // Get reads an artifact whole and verifies its digest: bytes that do not match
 // are an Internal fault, never a result.
 func (s *Store) Get(ctx context.Context, ws, digest string) ([]byte, error) {
-	info, r, err := s.blobs.Get(ctx, key(ws, digest), storage.ReadOptions{})
+	var body []byte
+	err := s.Read(ctx, ws, digest, func(r io.Reader, size int64) error {
+		body = make([]byte, size)
+		_, err := io.ReadFull(r, body)
+		return err
+	})
 	if err != nil {
 		return nil, err
-	}
-	defer r.Close()
-	body := make([]byte, info.Size)
-	if _, err := io.ReadFull(r, body); err != nil {
-		return nil, fault.Wrap(err, fault.Unavailable, "read artifact")
-	}
-	if got := Digest(body); got != digest {
-		return nil, fault.New(fault.Internal, "", "artifact %s is damaged: its bytes hash to %s", digest, got)
 	}
 	return body, nil
 }

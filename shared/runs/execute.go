@@ -82,6 +82,9 @@ type executor struct {
 
 	values map[graph.Ref]module.Value // results still needed
 	uses   map[graph.Ref]int          // by how many nodes
+
+	storing *storing                // what is on its way into the store
+	giveUp  context.CancelCauseFunc // the work on further nodes
 }
 
 // take makes the caller the executor of a run; nil where the run has ended or
@@ -180,8 +183,29 @@ func (x *executor) end(ctx context.Context, s State, f *Failure, nodes ...*Node)
 	return x.r.deactivate(ctx, x.run)
 }
 
-// work executes the nodes in order.
+// work executes the nodes in order, and ends the run behind the last one.
 func (x *executor) work(ctx context.Context) error {
+	walk, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	x.giveUp = stop
+	defer x.stored() // a panic on its way up leaves nobody at the store
+	n, failure, err := x.walk(walk, ctx)
+	// What is on its way into the store comes before what happened meanwhile.
+	if before, f, e := x.settle(ctx); f != nil || e != nil {
+		n, failure, err = before, f, e
+	}
+	switch {
+	case err != nil:
+		return err
+	case failure != nil:
+		return x.end(ctx, Failed, failure, n)
+	}
+	return x.end(ctx, Finished, nil)
+}
+
+// walk executes the nodes in order, up to one that fails. Storing goes on in
+// the context keep where walking is given up.
+func (x *executor) walk(ctx, keep context.Context) (*Node, *Failure, error) {
 	worked := false // each message gets on, however short its time
 	for i := range x.g.Nodes {
 		v := &x.g.Nodes[i]
@@ -197,22 +221,18 @@ func (x *executor) work(ctx context.Context) error {
 			continue
 		}
 		if worked && time.Since(x.begun) > x.r.limits.Slice {
-			return errSlice
+			return nil, nil, errSlice
 		}
 		worked = true
-		failure, err := x.node(ctx, i, n)
-		if err != nil {
-			return err
-		}
-		if failure != nil {
-			return x.end(ctx, Failed, failure, n)
+		if failure, err := x.node(ctx, keep, i, n); failure != nil || err != nil {
+			return n, failure, err
 		}
 	}
-	return x.end(ctx, Finished, nil)
+	return nil, nil, nil
 }
 
 // node executes vertex i. A failure is the experiment's; an error is passing.
-func (x *executor) node(ctx context.Context, i int, n *Node) (*Failure, error) {
+func (x *executor) node(ctx, keep context.Context, i int, n *Node) (*Failure, error) {
 	v := &x.g.Nodes[i]
 	key, err := x.key(i)
 	if err != nil {
@@ -225,34 +245,51 @@ func (x *executor) node(ctx context.Context, i int, n *Node) (*Failure, error) {
 	if err != nil {
 		return nil, err
 	}
-	if n.Cached = results != nil; !n.Cached {
-		if n.starts >= maxStarts {
-			return x.failed(v, n, module.Errorf(138, "the node has ended its worker %d times: it needs more memory than there is, or more than its %v", n.starts, x.r.limits.Node)), nil
-		}
-		n.State, n.starts = Running, n.starts+1
-		if err := x.step(ctx, n); err != nil {
-			return nil, err
-		}
-		values, err := x.execute(ctx, i, n)
-		if err == nil {
-			results, err = x.store(ctx, i, key, values)
-		}
-		if err != nil {
-			if errors.Is(err, errSlice) {
-				return nil, err
-			}
-			if passing(ctx, err) {
-				if ctx.Err() == nil && fault.Of(err).Msg != "" { // whoever waits for the run may be the one to help
-					n.logf("it will be tried again: %s", fault.Of(err).Msg)
-				}
-				return nil, errors.Join(err, x.notBegun(ctx, n))
-			}
-			return x.failed(v, n, err), nil
-		}
+	if n.Cached = results != nil; n.Cached {
+		n.State, n.Results, n.Ended, n.saved = Finished, results, now(), ""
+		x.drop(i)
+		return nil, x.step(ctx, n)
 	}
-	n.State, n.Results, n.Ended, n.saved = Finished, results, now(), ""
+	if n.starts >= maxStarts {
+		return x.failed(v, n, module.Errorf(138, "the node has ended its worker %d times: it needs more memory than there is, or more than its %v", n.starts, x.r.limits.Node)), nil
+	}
+	n.State, n.starts = Running, n.starts+1
+	if err := x.step(ctx, n); err != nil {
+		return nil, err
+	}
+	values, err := x.execute(ctx, i, n)
+	var m *made
+	if err == nil {
+		m, err = x.sum(i, values)
+	}
+	if err == nil {
+		err = x.stored()
+	}
+	if err != nil {
+		return x.outcome(ctx, v, n, err)
+	}
+	n.State, n.Results, n.saved = Finished, m.results, ""
 	x.drop(i)
-	return nil, x.step(ctx, n)
+	x.store(keep, v, n, key, m)
+	if n.starts > 1 { // should it end its worker again, the next node is not to blame
+		return nil, x.stored()
+	}
+	return nil, nil
+}
+
+// outcome is what follows from an error of a node: a failure, or an error that
+// is passing.
+func (x *executor) outcome(ctx context.Context, v *graph.Vertex, n *Node, err error) (*Failure, error) {
+	if errors.Is(err, errSlice) {
+		return nil, err
+	}
+	if passing(ctx, err) {
+		if ctx.Err() == nil && fault.Of(err).Msg != "" { // whoever waits for the run may be the one to help
+			n.logf("it will be tried again: %s", fault.Of(err).Msg)
+		}
+		return nil, errors.Join(err, x.notBegun(ctx, n))
+	}
+	return x.failed(v, n, err), nil
 }
 
 // passing reports errors that another execution of the node may not meet: the

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -190,17 +191,28 @@ func TestCancel(t *testing.T) {
 type meddle struct {
 	storage.Tables
 	do func(n int) error
+
+	mu sync.Mutex
 	n  int
 }
 
 func (m *meddle) Apply(ctx context.Context, table, partition string, ops ...storage.Op) ([]string, error) {
-	if table == "runs" && m.do != nil {
-		m.n++
-		if err := m.do(m.n); err != nil {
+	if table == "runs" {
+		if err := m.before(); err != nil {
 			return nil, err
 		}
 	}
 	return m.Tables.Apply(ctx, table, partition, ops...)
+}
+
+func (m *meddle) before() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.do == nil {
+		return nil
+	}
+	m.n++
+	return m.do(m.n)
 }
 
 // TestCancelAtEveryStep cancels a run before each write of its executor: it is
@@ -349,7 +361,7 @@ func TestNodeThatEndsItsWorker(t *testing.T) {
 	kill := func() {
 		m.n = 0
 		m.do = func(n int) error {
-			if n == 3 { // taken, begun; dies before its results are kept
+			if n >= 3 { // taken, begun; dies before its results are kept
 				panic(errDied)
 			}
 			return nil

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 
 	"github.com/portico-ml/portico/shared/fault"
@@ -97,16 +98,18 @@ func (x *executor) value(ctx context.Context, ref graph.Ref) (module.Value, erro
 
 // load reads a result.
 func (r *Runs) load(ctx context.Context, ws string, res Result) (module.Value, error) {
-	body, err := r.artifact(ctx, ws, res.Digest, "the node's result")
-	if err != nil {
-		return module.Value{}, err
-	}
+	const what = "the node's result"
 	if res.Kind != service.Dataset {
-		return module.Value{Kind: res.Kind, Artifact: body}, nil
+		body, err := r.artifact(ctx, ws, res.Digest, what)
+		return module.Value{Kind: res.Kind, Artifact: body}, err
 	}
-	f, err := frame.Decode(body)
+	var f *frame.Frame
+	err := r.artifacts.Read(ctx, ws, res.Digest, func(in io.Reader, size int64) (err error) {
+		f, err = frame.Read(in, size)
+		return fault.Wrap(err, fault.Internal, "decode a node's result")
+	})
 	if err != nil {
-		return module.Value{}, fault.Wrap(err, fault.Internal, "decode a node's result")
+		return module.Value{}, unread(err, what)
 	}
 	return module.Table(f), nil
 }
@@ -121,50 +124,6 @@ func (x *executor) drop(i int) {
 			delete(x.values, ref)
 		}
 	}
-}
-
-// store keeps what vertex i gave as artifacts, and their digests under key.
-func (x *executor) store(ctx context.Context, i int, key string, values []module.Value) ([]Result, error) {
-	v := &x.g.Nodes[i]
-	results := make([]Result, len(values))
-	size := 0
-	for port, value := range values {
-		ref := graph.Ref{Node: i, Port: port}
-		out := x.g.Output(ref)
-		res := Result{Port: out.ID, Kind: value.Kind}
-		body := value.Artifact
-		if f := value.Frame; f != nil {
-			if err := f.Check(); err != nil {
-				return nil, fault.New(fault.Internal, "", "module %s: %v", v.Module, err)
-			}
-			res.Rows, res.Columns = f.Rows(), len(f.Cols)
-			body = frame.Encode(f)
-			var err error
-			if res.Schema, err = x.r.artifacts.Put(ctx, x.run.Workspace, []byte(encode(f.Schema()))); err != nil {
-				return nil, err
-			}
-		}
-		var err error
-		if res.Digest, err = x.r.artifacts.Put(ctx, x.run.Workspace, body); err != nil {
-			return nil, err
-		}
-		if value.View != nil {
-			if res.View, err = x.r.artifacts.Put(ctx, x.run.Workspace, value.View); err != nil {
-				return nil, err
-			}
-		}
-		results[port] = res
-		size += len(body) + len(value.View)
-		if x.uses[ref] > 0 {
-			x.values[ref] = value
-		}
-	}
-	if key == "" {
-		return results, nil
-	}
-	_, err := x.r.tables.Apply(ctx, table, cachePartition(x.run.Workspace, key),
-		storage.Op{Kind: storage.Upsert, Row: key, Props: storage.Props{"results": encode(results), "created": now(), "used": now(), "bytes": int64(size)}})
-	return results, err
 }
 
 func cachePartition(ws, key string) string { return ws + ".cache." + key[:2] }
@@ -219,14 +178,19 @@ func (r *Runs) usedCache(ctx context.Context, e storage.Entity) error {
 	return err
 }
 
-// artifact reads what a run made. It is gone where the run is older than what
-// is kept.
+// artifact reads what a run made.
 func (r *Runs) artifact(ctx context.Context, ws, digest, what string) ([]byte, error) {
 	body, err := r.artifacts.Get(ctx, ws, digest)
+	return body, unread(err, what)
+}
+
+// unread says why something that a run made cannot be read. It is gone where
+// the run is older than what is kept.
+func unread(err error, what string) error {
 	if fault.Is(err, fault.NotFound) {
-		return nil, fault.New(fault.NotFound, "ResultNotFound", "%s is kept no longer: run the experiment again", what).Because(err)
+		return fault.New(fault.NotFound, "ResultNotFound", "%s is kept no longer: run the experiment again", what).Because(err)
 	}
-	return body, fault.Wrap(err, fault.Unavailable, "read "+what)
+	return fault.Wrap(err, fault.Unavailable, "read "+what)
 }
 
 // schema reads the schema of a table that a run gave.
