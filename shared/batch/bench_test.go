@@ -68,14 +68,19 @@ func BenchmarkChunk(b *testing.B) {
 	}
 	bt := &Batch{lim: Limits{}.withDefaults()}
 	j := &job{Inputs: []source{{Name: "input1", Format: "csv"}}, Outputs: []sink{{Name: "output1", Format: "csv"}}, Options: Options{RowErrors: rowsCollect, ExtraColumns: extrasIgnore}}
-	first := &segment{Header: head, RecordBytes: bt.lim.RecordBytes}
-	buf := &buffer{in: []byte(in.String()), out: [][]byte{nil, nil}}
-	b.SetBytes(int64(len(buf.in)))
+	data := []byte(in.String())
+	buf := bt.buffer(j)
+	kind, _ := fileKind("csv")
+	b.SetBytes(int64(len(data)))
 	b.ReportAllocs()
 	for b.Loop() {
 		buf.out[0], buf.out[1] = buf.out[0][:0], buf.out[1][:0]
 		s := &sheet{j: j, buf: buf, chunks: 1}
-		if err := bt.scoreRows(b.Context(), s, echo{l}, first, chunk{First: 1, Line: 2}, nil); err != nil {
+		h, err := kind.Begin([]byte(head), l, bt.reading(j, 0, s.bad))
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := s.score(b.Context(), echo{l}, textBlocks(kind, h, data, frame.Start{Record: 1, Line: 2}), nil); err != nil {
 			b.Fatal(err)
 		}
 		if s.RowsIn != int64(rows) || s.RowsOut != int64(rows) {

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"hash/crc64"
 
+	"github.com/portico-ml/portico/shared/connect/blob"
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/frame"
+	"github.com/portico-ml/portico/shared/frame/format"
 )
 
 // runChunk scores one chunk. It may run twice at once and long after the job
@@ -54,21 +56,37 @@ func (b *Batch) runChunk(ctx context.Context, id string, n int) error {
 type buffer struct {
 	in  []byte
 	out [][]byte // per file, the error file last
+	// printers make outputs of what is in out.
+	printers []*printer
+	marks    []int // scratch of print
 }
 
-func (b *Batch) buffer(files int) *buffer {
+func (b *Batch) buffer(j *job) *buffer {
 	buf, ok := b.buffers.Get().(*buffer)
 	if !ok {
 		buf = &buffer{}
 	}
-	for len(buf.out) < files {
+	for len(buf.out) < len(j.Outputs)+1 {
 		buf.out = append(buf.out, nil)
 	}
-	buf.out = buf.out[:files]
+	buf.out = buf.out[:len(j.Outputs)+1]
 	for i := range buf.out {
 		buf.out[i] = buf.out[i][:0]
 	}
+	buf.printers = buf.printers[:0]
+	for _, o := range j.Outputs {
+		buf.printers = append(buf.printers, newPrinter(o.Format))
+	}
 	return buf
+}
+
+// part returns what is staged of file i, and what the end of the file has to
+// say of it.
+func (buf *buffer) part(i int) (body, tail []byte, err error) {
+	if i < len(buf.printers) {
+		return buf.printers[i].part(buf.out[i])
+	}
+	return buf.out[i], nil, nil
 }
 
 // scoreChunk reads, scores and stages one chunk.
@@ -91,28 +109,32 @@ func (b *Batch) scoreChunk(ctx context.Context, j *job, n int) (done, error) {
 	}
 	defer release()
 
-	files := b.files(j)
-	buf := b.buffer(len(files))
-	length := c.Length
-	if c.Long {
-		length = min(length, rawMax)
-	}
-	if buf.in, err = b.readRange(ctx, j, 0, in[0], first.Pins[0].ETag, c.Offset, length, buf.in); err != nil {
+	buf := b.buffer(j)
+	s := &sheet{j: j, buf: buf, chunks: j.Chunks}
+	rows, release, err := b.chunkBlocks(ctx, s, d, in[0], first, c)
+	if err != nil {
 		return done{}, err
 	}
-	s := &sheet{j: j, buf: buf, chunks: j.Chunks}
+	defer release()
 	if c.Long {
 		err = s.long(c)
 	} else {
-		err = b.scoreRows(ctx, s, d, first, c, sec.Parameters)
+		err = s.score(ctx, d, rows, sec.Parameters)
 	}
 	if err != nil {
 		return done{}, err
 	}
 	res := done{totals: s.totals, At: now()}
 	res.Chunks, res.BytesIn = 1, c.Length
-	for i, f := range files {
-		body := buf.out[i]
+	for i, f := range b.files(j) {
+		body, tail, err := buf.part(i)
+		if err != nil {
+			return done{}, err
+		}
+		if len(tail) > 0 {
+			res.Tails = append(res.Tails, make([][]byte, i-len(res.Tails))...)
+			res.Tails = append(res.Tails, tail)
+		}
 		res.Bytes = append(res.Bytes, int64(len(body)))
 		res.CRC = append(res.CRC, crc64.Checksum(body, ecma))
 		if len(body) == 0 {
@@ -129,36 +151,47 @@ func (b *Batch) scoreChunk(ctx context.Context, j *job, n int) (done, error) {
 
 var ecma = crc64.MakeTable(crc64.ECMA)
 
-// blockBytes is how much input is parsed, scored and printed at a time: what
-// it makes stays in the processor's caches.
-const blockBytes = 256 << 10
-
-func (b *Batch) scoreRows(ctx context.Context, s *sheet, d Deployment, first *segment, c chunk, parameters map[string]string) error {
-	opt := b.csv(s.j, 0, s.bad)
-	opt.MaxRecord = first.RecordBytes
-	h, err := opt.Header([]byte(first.Header), d.Input(0))
-	if err != nil {
-		return at(err, s.name())
+// chunkBlocks reads a chunk. What it holds is given back by release.
+func (b *Batch) chunkBlocks(ctx context.Context, s *sheet, d Deployment, in *blob.Blob, first *segment, c chunk) (rows blocks, release func(), err error) {
+	f, _ := fileKind(s.j.Inputs[0].Format)
+	if f.Name == format.Parquet {
+		return b.groupBlocks(ctx, s, d, in, first, c)
 	}
-	sess := d.Session()
-	if err := sess.SetParameters(parameters); err != nil {
+	length := c.Length
+	if c.Long {
+		length = min(length, rawMax)
+	}
+	if s.buf.in, err = b.readRange(ctx, s.j, 0, in, first.Pins[0].ETag, c.Offset, length, s.buf.in); err != nil {
+		return nil, nil, err
+	}
+	o := b.reading(s.j, 0, s.bad)
+	o.MaxRecord = first.RecordBytes
+	h, err := f.Begin([]byte(first.Header), d.Input(0), o)
+	if err != nil {
+		return nil, nil, at(err, s.name())
+	}
+	return textBlocks(f, h, s.buf.in, frame.Start{Record: c.First, Line: c.Line}), func() {}, nil
+}
+
+// score scores all blocks of a chunk.
+func (s *sheet) score(ctx context.Context, d Deployment, rows blocks, parameters map[string]string) error {
+	s.sess = d.Session()
+	if err := s.sess.SetParameters(parameters); err != nil {
 		return err
 	}
-	s.header, s.sess = h, sess
-	scan := frame.NewCSVScanner(opt.Comma, frame.ScanState{Records: c.First - 1, Lines: c.Line - 1})
-	for rest := s.buf.in; len(rest) > 0; {
-		at := scan.State
-		n, _ := scan.Advance(rest, at.Offset+blockBytes)
-		if err := s.block(ctx, rest[:n], frame.Start{Record: at.Records + 1, Line: at.Lines + 1}); err != nil {
+	for b, err := range rows {
+		if err == nil {
+			err = s.block(ctx, b)
+		}
+		if err != nil {
 			return err
 		}
-		rest = rest[n:]
 	}
-	sess.Release()
+	s.sess.Release()
 	return nil
 }
 
-// sheet turns rows of one input into output text.
+// sheet turns rows of one input into outputs.
 type sheet struct {
 	j      *job
 	input  int // which one
@@ -166,62 +199,79 @@ type sheet struct {
 	chunks int // of the job
 	// ignored counts columns that the service does not know.
 	ignored int
-	header  *frame.CSVHeader
 	sess    Session
 	totals
 }
 
 // block scores some records and appends what they give. Where scoring refuses
-// them the block is halved, down to the row that is at fault.
-func (s *sheet) block(ctx context.Context, data []byte, at frame.Start) error {
+// them, or an output cannot hold what they give, the block is halved, down to
+// the row that is at fault.
+func (s *sheet) block(ctx context.Context, b block) error {
 	s.sess.Reset()
-	before, marks := s.totals, len(s.buf.out[len(s.buf.out)-1])
-	counts, err := s.header.Append(s.sess.Inputs()[0], data, at)
+	before, errs := s.totals, &s.buf.out[len(s.buf.out)-1]
+	mark := len(*errs)
+	counts, err := b.fill(s.sess.Inputs()[0])
 	if err != nil {
 		return s.place(err)
 	}
-	rows := counts.Records - counts.Bad
 	s.RowsIn += counts.Records
-	if rows == 0 {
+	if counts.Records == counts.Bad {
 		return nil
 	}
 	out, err := s.sess.Score(ctx)
-	if err != nil {
-		if !rowFault(err) {
-			return err
-		}
-		if counts.Records == 1 {
-			return s.bad(frame.BadRecord{
-				Record: at.Record, Line: at.Line, Code: fault.Of(err).Details()[0].Code,
-				Column: fault.Of(err).Target, Reason: fault.Of(err).Msg, Raw: trimEnd(data),
-			})
-		}
+	if err == nil {
+		err = s.print(out)
+	}
+	switch {
+	case err == nil:
+	case !rowFault(err):
+		return err
+	case counts.Records == 1:
+		r := b.only()
+		r.Code, r.Column, r.Reason = fault.Of(err).Details()[0].Code, fault.Of(err).Target, fault.Of(err).Msg
+		return s.bad(r)
+	default:
 		// Forget what this block has counted, its bad rows too, and take its
 		// halves.
 		s.totals = before
-		errs := &s.buf.out[len(s.buf.out)-1]
-		*errs = (*errs)[:marks]
-		scan := frame.NewCSVScanner(comma(s.j.Inputs[s.input].Format), frame.ScanState{Records: at.Record - 1, Lines: at.Line - 1})
-		n, _ := scan.Advance(data, int64(len(data)/2))
-		if n == len(data) { // the first half takes all: cut after one record
-			scan = frame.NewCSVScanner(comma(s.j.Inputs[s.input].Format), frame.ScanState{Records: at.Record - 1, Lines: at.Line - 1})
-			for n = 0; scan.State.Records < at.Record; {
-				k, _ := scan.Advance(data[n:], 0)
-				n += k
-			}
-		}
-		if err := s.block(ctx, data[:n], at); err != nil {
+		*errs = (*errs)[:mark]
+		first, second := b.halves()
+		if err := s.block(ctx, first); err != nil {
 			return err
 		}
-		return s.block(ctx, data[n:], frame.Start{Record: scan.State.Records + 1, Line: scan.State.Lines + 1})
+		return s.block(ctx, second)
 	}
 	c := s.sess.Counts()
 	s.Missing += int64(c.Missing)
 	s.Unknown += int64(c.UnknownLevels)
-	for i, f := range out {
-		s.buf.out[i] = frame.AppendCSVRows(s.buf.out[i], f, 0, f.Rows(), comma(s.j.Outputs[i].Format))
-	}
 	s.RowsOut += int64(out[0].Rows())
+	return nil
+}
+
+// print appends the rows to the outputs: to all of them, or to none. Row groups,
+// which take every row, come last.
+func (s *sheet) print(out []*frame.Frame) error {
+	buf := s.buf
+	buf.marks = buf.marks[:0]
+	for i, f := range out {
+		buf.marks = append(buf.marks, len(buf.out[i]))
+		if buf.printers[i].groups != nil {
+			continue
+		}
+		body, err := buf.printers[i].append(buf.out[i], f, 0, f.Rows())
+		if err != nil {
+			for k, mark := range buf.marks {
+				buf.out[k] = buf.out[k][:mark]
+			}
+			return err
+		}
+		buf.out[i] = body
+	}
+	for i, f := range out {
+		if p := buf.printers[i]; p.groups != nil {
+			buf.out[i] = p.gather(buf.out[i], f, 0, f.Rows())
+		}
+	}
 	return nil
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/portico-ml/portico/shared/fault"
-	"github.com/portico-ml/portico/shared/frame"
 	"github.com/portico-ml/portico/shared/storage"
 )
 
@@ -113,16 +112,20 @@ func (b *Batch) finish(ctx context.Context, j *job) error {
 		return err
 	}
 	defer release()
-	parts, err := b.parts(ctx, j)
+	parts, said, err := b.parts(ctx, j)
 	if err != nil {
 		return err
 	}
 	for i, f := range b.files(j) {
-		var head []byte
+		var head, tail []byte
+		var err error
 		switch {
 		case i < len(j.Outputs) && d.Manifest().BatchOnly: // staged as it is to be
 		case i < len(j.Outputs):
-			head = frame.AppendCSVHeader(nil, d.Manifest().Outputs[i].Schema.Names(), comma(f.Format))
+			p, schema := newPrinter(f.Format), d.Manifest().Outputs[i].Schema
+			if head, err = p.head(schema, j.Outputs[i].NoHeader); err == nil && !j.Whole { // which stages its end
+				tail, err = p.tail(schema, said[i])
+			}
 		case i > len(j.Outputs):
 			head = []byte(exportHead)
 		case j.Totals.Bad == 0:
@@ -130,7 +133,10 @@ func (b *Batch) finish(ctx context.Context, j *job) error {
 		default:
 			head = []byte(errorHeader)
 		}
-		if err := b.commitFile(ctx, j, f, head, parts[i]); err != nil {
+		if err == nil {
+			err = b.commitFile(ctx, j, f, head, parts[i], tail)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -163,37 +169,42 @@ func (b *Batch) finish(ctx context.Context, j *job) error {
 
 // part is a staged part that must be there.
 type part struct {
-	n    int // 0 is the header
+	n    int // 0 is the header, behind that of the last chunk what ends the file
 	size int64
 }
 
-// parts lists, per file, the parts that were staged.
-func (b *Batch) parts(ctx context.Context, j *job) ([][]part, error) {
-	ps := make([][]part, len(j.Outputs)+1+len(j.Exports))
+// parts lists, per file, the parts that were staged, and what the end of the
+// file has to say of them.
+func (b *Batch) parts(ctx context.Context, j *job) (parts [][]part, said [][]byte, err error) {
+	parts = make([][]part, len(j.Outputs)+1+len(j.Exports))
+	said = make([][]byte, len(j.Outputs))
 	if j.Whole {
 		for i, sizes := range j.Totals.Parts {
 			for n, size := range sizes {
-				ps[i] = append(ps[i], part{n + 1, size})
+				parts[i] = append(parts[i], part{n + 1, size})
 			}
 		}
-		return ps, nil
+		return parts, said, nil
 	}
 	rows, err := b.chunksDone(ctx, j)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for n, d := range rows {
 		for i, size := range d.Bytes {
 			if size > 0 {
-				ps[i] = append(ps[i], part{n + 1, size})
+				parts[i] = append(parts[i], part{n + 1, size})
 			}
 		}
+		for i, tail := range d.Tails {
+			said[i] = append(said[i], tail...)
+		}
 	}
-	return ps, nil
+	return parts, said, nil
 }
 
-// commitFile makes one file of its header and its staged parts.
-func (b *Batch) commitFile(ctx context.Context, j *job, f file, head []byte, parts []part) error {
+// commitFile makes one file of its header, its staged parts and its end.
+func (b *Batch) commitFile(ctx context.Context, j *job, f file, head []byte, parts []part, tail []byte) error {
 	committed := func() (bool, error) {
 		info, err := b.store.Blobs.Head(ctx, f.Key)
 		gone, err := absent(err)
@@ -206,6 +217,12 @@ func (b *Batch) commitFile(ctx context.Context, j *job, f file, head []byte, par
 	if len(head) > 0 { // a file without one begins with what was staged
 		ids = append(ids, partID(j.ID, j.staging(), f.Name, 0))
 		if err := b.store.Blobs.PutPart(ctx, f.Key, ids[0], head); err != nil {
+			return err
+		}
+	}
+	end := partID(j.ID, j.staging(), f.Name, j.Chunks+1)
+	if len(tail) > 0 {
+		if err := b.store.Blobs.PutPart(ctx, f.Key, end, tail); err != nil {
 			return err
 		}
 	}
@@ -226,6 +243,9 @@ func (b *Batch) commitFile(ctx context.Context, j *job, f file, head []byte, par
 			break
 		}
 		ids = append(ids, id)
+	}
+	if len(tail) > 0 {
+		ids = append(ids, end)
 	}
 	if lost == nil {
 		_, err = b.store.Blobs.Commit(ctx, f.Key, ids, j.meta(), storage.Condition{IfAbsent: true})

@@ -35,7 +35,7 @@ func (b *Batch) deliver(ctx context.Context, j *job, m *service.Manifest, sec *s
 		if err != nil {
 			return nil, at(err, o.Name)
 		}
-		if err := b.deliverTo(ctx, j, files[i], target); err != nil {
+		if err := b.deliverTo(ctx, j, files[i], target, o.Keep); err != nil {
 			return nil, at(err, o.Name)
 		}
 		ref, err := target.SignRead(ctx, now().Add(time.Duration(b.lim.ResultDays)*24*time.Hour))
@@ -70,20 +70,23 @@ func (b *Batch) content(ctx context.Context, j *job, f file) (blob.Content, erro
 
 // deliverTo writes a file to a caller's blob. Before each try it looks whether
 // the job is still its own to deliver: a worker that was held up must not
-// overwrite what came later, which the condition on the write sees to.
-func (b *Batch) deliverTo(ctx context.Context, j *job, f file, target *blob.Blob) error {
+// overwrite what came later, which the condition on the write sees to. keep
+// says that nothing at all is to be overwritten.
+func (b *Batch) deliverTo(ctx context.Context, j *job, f file, target *blob.Blob, keep bool) error {
 	content, err := b.content(ctx, j, f)
 	if err != nil {
 		return err
 	}
 	const tries = 3
 	for range tries {
-		var cond storage.Condition
+		cond := storage.Condition{IfAbsent: keep}
 		if target.Readable() {
 			info, err := target.Head(ctx)
 			switch {
 			case err == nil && j.ours(info.Meta):
 				return nil
+			case err == nil && keep:
+				return fault.New(fault.BadArgument, "InvalidBlob", "%s is there already, and is not to be written over", f.Name)
 			case err == nil:
 				cond.IfMatch = info.ETag
 			case fault.Is(err, fault.NotFound):

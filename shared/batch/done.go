@@ -15,8 +15,11 @@ import (
 // done is a row of completion: of one chunk, or of a full group of such rows.
 type done struct {
 	totals
-	CRC []uint64  `json:"crc,omitempty"` // CRC-64 (ECMA) of each staged file's part; of a chunk only
-	At  time.Time `json:"at"`
+	CRC []uint64 `json:"crc,omitempty"` // CRC-64 (ECMA) of each staged file's part; of a chunk only
+	// Tails are what the end of each output's file has to say of the chunk's
+	// part, of an output whose format has such.
+	Tails [][]byte  `json:"tails,omitempty"`
+	At    time.Time `json:"at"`
 	// From, of a group, is when the first of its chunks was done.
 	From time.Time `json:"from,omitzero"`
 }

@@ -15,7 +15,7 @@ import (
 // A file dropped as drop/{ws}/{service}/{file} is answered in container
 // dropdone, under {ws}/{service}/{file}/{job}/:
 //
-//	{output}.csv    the result
+//	{output}.{ext}  the result, in the format of the file: parquet, jsonl.gz
 //	errors.csv      the rows that were bad, if any
 //	receipt.json    what became of the file, written last
 //
@@ -77,7 +77,7 @@ func (b *Batch) describeDrop(ctx context.Context, j *job, d Dropped, etag string
 		return fault.New(fault.BadArgument, "InvalidInputNames", "The service has %d inputs (%s): a dropped file can be only one of them.", len(m.Inputs), names(m.Inputs))
 	}
 	ref := &blob.Reference{RelativeLocation: d.Key}
-	format, err := extension(m.Inputs[0].Name, ref, formats)
+	kind, err := tableFormat(m.Inputs[0].Name, "", ref)
 	if err != nil {
 		return err
 	}
@@ -87,7 +87,15 @@ func (b *Batch) describeDrop(ctx context.Context, j *job, d Dropped, etag string
 	if err := b.describeOutputs(ctx, j, &request{}, m.Outputs, &secrets{}); err != nil {
 		return err
 	}
-	j.Inputs = []source{{Name: m.Inputs[0].Name, Format: format, Drop: d.Key, ETag: etag}}
+	for i, p := range m.Outputs {
+		// In the form in which the file came, if that can hold the answer.
+		if artifactFormat(p.Kind) == "" && holds(kind, p.Schema) == nil {
+			j.Outputs[i].Format = kind
+		}
+	}
+	s := source{Name: m.Inputs[0].Name, Drop: d.Key, ETag: etag}
+	s.unpack(j, kind)
+	j.Inputs = []source{s}
 	return nil
 }
 

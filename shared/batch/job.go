@@ -8,6 +8,7 @@ import (
 
 	"github.com/portico-ml/portico/shared/connect"
 	"github.com/portico-ml/portico/shared/fault"
+	"github.com/portico-ml/portico/shared/frame/format"
 	"github.com/portico-ml/portico/shared/storage"
 )
 
@@ -111,26 +112,35 @@ type job struct {
 	etag   string
 }
 
-// source is an input: exactly one of Key, Drop and Place says where it is.
+// source is an input: exactly one of Key, Drop and Place says where it is, but
+// that Key may be a copy of the others.
 type source struct {
 	Name   string `json:"name"`
-	Format string `json:"format"`
-	Key    string `json:"key,omitempty"`  // a snapshot of ours
-	Drop   string `json:"drop,omitempty"` // a key in container drop
+	Format string `json:"format"` // of what the job reads: csv, parquet, …
+	// NoHeader says that a file of separated values begins with its first record.
+	NoHeader bool   `json:"noHeader,omitempty"`
+	Key      string `json:"key,omitempty"`  // a snapshot of ours
+	Drop     string `json:"drop,omitempty"` // a key in container drop
 	// Place is the caller's blob without its secrets, which are sealed.
 	Place *place `json:"place,omitempty"`
 	// Outside is the kind of the place of which Key is to be a snapshot: it is
 	// made before the job is planned.
 	Outside connect.Kind `json:"outside,omitempty"`
+	// Packed is how Drop or Place is compressed, of which Key is to be the
+	// content: that, too, is made before the job is planned.
+	Packed format.Compression `json:"packed,omitempty"`
 	// ETag, where set, is the only version of the blob that is meant.
 	ETag string `json:"etag,omitempty"`
 }
 
 // sink is an output. Without a Place the result stays with us.
 type sink struct {
-	Name   string `json:"name"`
-	Format string `json:"format"`
-	Place  *place `json:"place,omitempty"`
+	Name     string `json:"name"`
+	Format   string `json:"format"` // of the file: csv, jsonl.gz, …
+	NoHeader bool   `json:"noHeader,omitempty"`
+	Place    *place `json:"place,omitempty"`
+	// Keep says that a blob that is there is not to be written over.
+	Keep bool `json:"keep,omitempty"`
 	// Outside is the kind of a Place that is no blob.
 	Outside connect.Kind `json:"outside,omitempty"`
 }

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/portico-ml/portico/shared/connect"
-	"github.com/portico-ml/portico/shared/connect/blob"
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/frame"
 	"github.com/portico-ml/portico/shared/frame/format"
@@ -18,22 +17,17 @@ import (
 )
 
 // A job reads immutable blobs and stages into blobs of ours, whatever it is
-// asked to read and write. Databases, feeds, addresses and several blobs at
-// once are copied into one blob before the job is planned; what goes to a
-// database is delivered from the committed blob, once.
+// asked to read and write. Databases, feeds, addresses, several blobs at once
+// and what is compressed are copied into one blob before the job is planned;
+// what goes to a database is delivered from the committed blob, once.
 
-// oneBlob reports whether a place is what a job reads and writes as it is: a
-// single blob of one of its formats, with a header.
+// oneBlob reports whether a place is a single blob, which a job reads and
+// writes as it is.
 func oneBlob(p *connect.Place) bool {
-	if p.Source != "" && p.Source != connect.Blob || p.Connection != "" || p.FileFormat != "" || p.NoHeader {
+	if p.Source != "" && p.Source != connect.Blob || p.Connection != "" {
 		return false
 	}
-	ref := blob.ReferenceOf(*p)
-	if loc := ref.RelativeLocation; strings.ContainsAny(loc, "*?") || strings.HasSuffix(loc, "/") {
-		return false
-	}
-	_, _, err := connect.FileFormat("", ref.RelativeLocation)
-	return err != nil || slices.Contains(formats, ref.Ext())
+	return !strings.ContainsAny(p.RelativeLocation, "*?") && !strings.HasSuffix(p.RelativeLocation, "/")
 }
 
 // kindOf is the kind of a place that is not blank: a connection's is the
@@ -53,6 +47,10 @@ func (b *Batch) outside(kind connect.Kind) (Outside, error) {
 	return b.Outside, nil
 }
 
+// filed is a source that is a file: a job reads a copy of it as it is, and of
+// other sources one as csv.
+type filed interface{ FileFormat() *format.Format }
+
 // describeSource checks the place of an input that is to be copied first. It
 // is reached when the copy is made.
 func (b *Batch) describeSource(j *job, s *source, p connect.Place, sec *secrets) error {
@@ -63,10 +61,18 @@ func (b *Batch) describeSource(j *job, s *source, p connect.Place, sec *secrets)
 	if err != nil {
 		return err
 	}
-	if _, err := out.Source(j.Workspace, p); err != nil {
+	from, err := out.Source(j.Workspace, p)
+	if err != nil {
 		return err
 	}
 	s.Outside, s.Format = kindOf(p), format.CSV
+	if f, ok := from.(filed); ok {
+		if f := f.FileFormat(); slices.Contains(tables, f.Name) {
+			s.Format, s.NoHeader = f.Name, p.NoHeader
+		} else {
+			return fault.New(fault.Unsupported, "DataTypeNotSupported", "files of format %s are no input of a job: it is one of %s", f.Name, strings.Join(tables, ", "))
+		}
+	}
 	s.Key = inputKey(j.Workspace, j.ID, s.Name, j.ID, s.Format)
 	sec.Sources[s.Name] = p
 	return nil
@@ -99,7 +105,7 @@ func (b *Batch) describeSink(ctx context.Context, j *job, o *sink, p service.Por
 func (b *Batch) toCopy(ctx context.Context, j *job) ([]int, error) {
 	var missing []int
 	for i, s := range j.Inputs {
-		if s.Outside == "" {
+		if s.Outside == "" && s.Packed == format.None {
 			continue
 		}
 		_, err := b.store.Blobs.Head(ctx, s.Key)
@@ -133,14 +139,20 @@ func (b *Batch) copyIn(ctx context.Context, id string) error {
 		return err
 	}
 	for _, i := range missing {
-		if err := b.copyInput(ctx, j, &j.Inputs[i], i, sec.Sources[j.Inputs[i].Name]); err != nil {
-			return at(err, j.Inputs[i].Name)
+		s := &j.Inputs[i]
+		if s.Packed != format.None {
+			err = b.unpackInput(ctx, j, i, &sec)
+		} else {
+			err = b.copyInput(ctx, j, s, sec.Sources[s.Name])
+		}
+		if err != nil {
+			return at(err, s.Name)
 		}
 	}
 	return b.send(ctx, step{Step: stepPlan, Job: id})
 }
 
-func (b *Batch) copyInput(ctx context.Context, j *job, s *source, i int, p connect.Place) error {
+func (b *Batch) copyInput(ctx context.Context, j *job, s *source, p connect.Place) error {
 	out, err := b.outside(p.Source)
 	if err != nil {
 		return err
@@ -155,10 +167,13 @@ func (b *Batch) copyInput(ctx context.Context, j *job, s *source, i int, p conne
 	}
 	defer r.Close()
 	w := &snapshotWriter{b: b, key: s.Key, try: service.NewID()}
-	if r.Text != nil {
-		err = b.copyText(ctx, w, j, i, r)
-	} else {
+	switch {
+	case r.Text == nil:
 		err = w.table(ctx, r)
+	case r.Format.Name != s.Format: // of a release that made csv of all
+		err = fault.New(fault.BadArgument, "InvalidBlob", "the source is %s and was taken for %s: submit the job again", r.Format.Name, s.Format)
+	default:
+		err = w.text(ctx, r.Text)
 	}
 	if err != nil {
 		return err
@@ -166,37 +181,66 @@ func (b *Batch) copyInput(ctx context.Context, j *job, s *source, i int, p conne
 	return w.commit(ctx, j.meta())
 }
 
-// copyText copies a file: as it is where a job reads its format, else as it is
-// printed.
-func (b *Batch) copyText(ctx context.Context, w *snapshotWriter, j *job, i int, r *connect.Records) error {
-	if r.Format.Name != format.CSV {
-		text, err := io.ReadAll(io.LimitReader(r.Text, b.lim.WholeBytes+1))
-		if err != nil {
-			return err
-		}
-		if int64(len(text)) > b.lim.WholeBytes {
-			return fault.New(fault.TooLarge, "OutOfMemoryLimit", "a file of format %s has more than %d bytes: that is the most that is read before a job; csv has no such limit", r.Format.Name, b.lim.WholeBytes)
-		}
-		f, err := connect.Parse(text, r.Format, r.NoHeader, nil)
-		if err != nil {
-			return err
-		}
-		return w.write(ctx, frame.AppendCSV(nil, f, ','))
+// unpack has a job read a copy of what s names, where that is compressed. kind
+// is its format.
+func (s *source) unpack(j *job, kind string) {
+	f, packed := fileKind(kind)
+	s.Format, s.Packed = f.Name, packed
+	if packed != format.None {
+		s.Key = inputKey(j.Workspace, j.ID, s.Name, j.ID, s.Format)
 	}
-	if r.NoHeader {
-		d, release, err := b.Deployment(ctx, j.Workspace, j.Digest)
-		if err != nil {
-			return err
-		}
-		err = w.write(ctx, frame.AppendCSVHeader(nil, d.Input(i).Schema.Names(), ','))
-		release()
-		if err != nil {
-			return err
-		}
+}
+
+// unpackInput copies an input that is compressed.
+func (b *Batch) unpackInput(ctx context.Context, j *job, i int, sec *secrets) error {
+	s := &j.Inputs[i]
+	in, err := b.origin(ctx, s, sec)
+	if err != nil {
+		return err
 	}
-	buf := make([]byte, 256<<10)
-	for {
-		n, err := r.Text.Read(buf)
+	info, err := in.Head(ctx)
+	if err == nil && s.ETag != "" && info.ETag != s.ETag {
+		err = fault.New(fault.Conflict, storage.CodeCondition, "changed")
+	}
+	var r io.ReadCloser
+	if err == nil {
+		r, err = in.Read(ctx, info.ETag, 0, info.Size)
+	}
+	if err != nil {
+		return b.unreadable(j, i, err)
+	}
+	if r, err = connect.Decompress(r, s.Packed); err != nil {
+		return err
+	}
+	defer r.Close()
+	w := &snapshotWriter{b: b, key: s.Key, try: service.NewID()}
+	if err := w.text(ctx, r); err != nil {
+		return err
+	}
+	return w.commit(ctx, j.meta())
+}
+
+// snapshotWriter stages a snapshot in parts of its own.
+type snapshotWriter struct {
+	b   *Batch
+	key string
+	try string // no two copies stage under the same ids
+	buf []byte
+	ids []storage.PartID
+}
+
+// copyBytes is how much of a file is in memory while it is copied, besides a
+// part of the copy.
+const copyBytes = 256 << 10
+
+// text copies a file as it is.
+func (w *snapshotWriter) text(ctx context.Context, r io.Reader) error {
+	buf := make([]byte, copyBytes)
+	for left := w.b.lim.UnpackedBytes; ; {
+		n, err := r.Read(buf)
+		if left -= int64(n); left < 0 {
+			return fault.New(fault.TooLarge, "OutOfMemoryLimit", "the file has more than %d bytes when it is decompressed: that is the most that is copied before a job", w.b.lim.UnpackedBytes)
+		}
 		if werr := w.write(ctx, buf[:n]); werr != nil {
 			return werr
 		}
@@ -207,16 +251,6 @@ func (b *Batch) copyText(ctx context.Context, w *snapshotWriter, j *job, i int, 
 			return err
 		}
 	}
-}
-
-// snapshotWriter stages a snapshot in parts of its own.
-type snapshotWriter struct {
-	b    *Batch
-	key  string
-	try  string // no two copies stage under the same ids
-	buf  []byte
-	text []byte
-	ids  []storage.PartID
 }
 
 func (w *snapshotWriter) write(ctx context.Context, p []byte) error {
@@ -237,9 +271,9 @@ func (w *snapshotWriter) part(ctx context.Context, body []byte) error {
 
 // table prints typed rows.
 func (w *snapshotWriter) table(ctx context.Context, r *connect.Records) error {
-	w.text = frame.AppendCSVHeader(w.text, r.Schema.Names(), ',')
+	text := frame.AppendCSVHeader(nil, r.Schema.Names(), ',')
 	for {
-		if err := w.write(ctx, w.text); err != nil {
+		if err := w.write(ctx, text); err != nil {
 			return err
 		}
 		f, err := r.Next(ctx)
@@ -249,7 +283,7 @@ func (w *snapshotWriter) table(ctx context.Context, r *connect.Records) error {
 		if err != nil {
 			return err
 		}
-		w.text = frame.AppendCSVRows(w.text[:0], f, 0, f.Rows(), ',')
+		text = frame.AppendCSVRows(text[:0], f, 0, f.Rows(), ',')
 	}
 }
 

@@ -35,8 +35,16 @@ func (w *world) Source(_ string, p connect.Place) (connect.Source, error) {
 	if p.Password != secret {
 		return nil, fault.Module(15, "wrong password")
 	}
-	return w, nil
+	if w.typed {
+		return w, nil
+	}
+	return worldFile{w}, nil
 }
+
+// worldFile is a world whose records are a file.
+type worldFile struct{ *world }
+
+func (w worldFile) FileFormat() *format.Format { return format.Lookup(w.format) }
 
 func (w *world) Open(context.Context) (*connect.Records, error) {
 	w.mu.Lock()
@@ -159,7 +167,11 @@ func TestOutside(t *testing.T) {
 			w := newWorld(calmIn)
 			change(w)
 			r := worldRig(t, w)
-			id := r.submit(beyond(true))
+			ask := beyond(true)
+			if w.bare {
+				ask = strings.Replace(ask, `"Query":"x"`, `"Query":"x","NoHeader":true`, 1)
+			}
+			id := r.submit(ask)
 			r.drain()
 			if s := r.status(id); s.StatusCode != Finished || s.Results["output1"].RelativeLocation != "scored" {
 				t.Fatalf("%s: %s %v", s.StatusCode, details(s), s.Results)

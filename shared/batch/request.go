@@ -24,28 +24,6 @@ type request struct {
 	Options    Options
 }
 
-// formats are the file formats a job reads and writes, by extension.
-var formats = []string{"csv", "tsv"}
-
-// outputFormats are the formats of an output: the first is the usual one.
-func outputFormats(kind service.PortKind) []string {
-	switch kind {
-	case service.TrainedModel:
-		return []string{"ilearner"}
-	case service.Transformation:
-		return []string{"transform"}
-	}
-	return formats
-}
-
-// comma is the separator of a format.
-func comma(format string) byte {
-	if format == "tsv" {
-		return '\t'
-	}
-	return ','
-}
-
 func decodeRequest(body []byte) (*request, error) {
 	body = bytes.TrimPrefix(body, []byte("\ufeff")) // some .NET writers begin with it
 	if len(bytes.TrimSpace(body)) == 0 {
@@ -123,7 +101,8 @@ func (r *request) inputs(ports []service.Port) ([]json.RawMessage, error) {
 }
 
 // outputs maps the request's output references to the service's outputs, in
-// the service's order; nil where there is none.
+// the service's order; nil where there is none. One that says a format and no
+// place stays with us.
 func (r *request) outputs(ports []service.Port) ([]*connect.Place, error) {
 	given := r.Outputs
 	if r.Output != nil {
@@ -141,7 +120,7 @@ func (r *request) outputs(ports []service.Port) ([]*connect.Place, error) {
 		if i < 0 {
 			return nil, fault.New(fault.BadArgument, "InvalidOutputOverrideName", "The service has no output %q (names are case-sensitive); its outputs are: %s.", name, names(ports)).At(name)
 		}
-		if ref == nil || zero(ref) {
+		if ref == nil || zero(ref) && ref.FileFormat == "" {
 			return nil, fault.New(fault.BadArgument, "MissingOutputOverrideSpecification", "Output %s is named but no blob is given for it.", name).At(name)
 		}
 		out[i] = ref
@@ -164,20 +143,6 @@ func (r *request) parameters() map[string]string {
 		p[name] = s
 	}
 	return p
-}
-
-// extension returns the format of a reference's file, which must be one of
-// formats.
-func extension(name string, ref *blob.Reference, formats []string) (string, error) {
-	ext := ref.Ext()
-	if !slices.Contains(formats, ext) {
-		what := "no extension"
-		if ext != "" {
-			what = `the extension ".` + ext + `"`
-		}
-		return "", fault.New(fault.BadArgument, "InvalidBlobExtension", "%s: the file has %s; supported are .%s", name, what, strings.Join(formats, ", .")).At(name)
-	}
-	return ext, nil
 }
 
 // zero reports whether nothing of a place is given.

@@ -58,19 +58,21 @@ func (b *Batch) sources(ctx context.Context, j *job, sec *secrets) ([]*blob.Blob
 	in := make([]*blob.Blob, len(j.Inputs))
 	for i, s := range j.Inputs {
 		var err error
-		switch {
-		case s.Key != "":
+		if s.Key != "" {
 			in[i] = blob.Own(b.store.Blobs, s.Key)
-		case s.Drop != "":
-			in[i] = blob.Own(b.store.Drop, s.Drop)
-		default:
-			in[i], err = b.Blobs.Open(ctx, sec.Inputs[s.Name], false)
-		}
-		if err != nil {
+		} else if in[i], err = b.origin(ctx, &s, sec); err != nil {
 			return nil, at(err, s.Name)
 		}
 	}
 	return in, nil
+}
+
+// origin opens the blob that an input was given as.
+func (b *Batch) origin(ctx context.Context, s *source, sec *secrets) (*blob.Blob, error) {
+	if s.Drop != "" {
+		return blob.Own(b.store.Drop, s.Drop), nil
+	}
+	return b.Blobs.Open(ctx, sec.Inputs[s.Name], false)
 }
 
 // at names the input or output at fault.

@@ -23,7 +23,7 @@ type segment struct {
 	First  int `json:"first"` // number of its first chunk
 	// Segment 0 fixes what was found at the start.
 	Pins        []pin  `json:"pins,omitempty"`   // of the inputs, in order
-	Header      string `json:"header,omitempty"` // the header row of the input, as it is
+	Header      string `json:"header,omitempty"` // what comes before the records of a text, as it is
 	ChunkBytes  int64  `json:"chunkBytes,omitempty"`
 	RecordBytes int    `json:"recordBytes,omitempty"`
 	Whole       bool   `json:"whole,omitempty"`

@@ -163,29 +163,46 @@ func (b *Batch) describeOutputs(ctx context.Context, j *job, r *request, ports [
 	}
 	sec.Outputs, sec.Sinks = make(map[string]blob.Reference), make(map[string]connect.Place)
 	for i, p := range ports {
-		known := outputFormats(p.Kind)
-		o := sink{Name: p.Name, Format: known[0]}
-		if to := refs[i]; to != nil && oneBlob(to) {
-			ref := blob.ReferenceOf(*to)
-			if o.Format, err = extension(p.Name, &ref, known); err != nil {
-				return err
-			}
-			target, err := b.Blobs.Open(ctx, ref, true)
-			if fault.Is(err, fault.Forbidden) {
-				err = fault.New(fault.BadArgument, "InvalidBlob", "%s cannot be written: %s", p.Name, fault.Of(err).Msg).Because(err)
-			}
-			if err != nil {
-				return at(err, p.Name)
-			}
-			o.Place = &place{Base: target.Base(), Path: target.Path()}
-			sec.Outputs[p.Name] = ref
-		} else if to != nil {
-			if err := b.describeSink(ctx, j, &o, p, *to, sec); err != nil {
-				return at(err, p.Name)
-			}
+		o := sink{Name: p.Name, Format: artifactFormat(p.Kind)}
+		def(&o.Format, tables[0])
+		to := refs[i]
+		switch {
+		case to == nil:
+		case zero(to):
+			o.Format, err = outputFormat(p, to.FileFormat, &blob.Reference{})
+		case oneBlob(to):
+			err = b.describeOutput(ctx, &o, p, *to, sec)
+		default:
+			err = b.describeSink(ctx, j, &o, p, *to, sec)
+		}
+		if err == nil && artifactFormat(p.Kind) == "" {
+			err = holds(o.Format, p.Schema)
+		}
+		if err != nil {
+			return at(err, p.Name)
 		}
 		j.Outputs = append(j.Outputs, o)
 	}
+	return nil
+}
+
+// describeOutput checks the blob of an output, and that it can be written.
+func (b *Batch) describeOutput(ctx context.Context, o *sink, p service.Port, to connect.Place, sec *secrets) error {
+	ref := blob.ReferenceOf(to)
+	var err error
+	if o.Format, err = outputFormat(p, to.FileFormat, &ref); err != nil {
+		return err
+	}
+	target, err := b.Blobs.Open(ctx, ref, true)
+	if fault.Is(err, fault.Forbidden) {
+		err = fault.New(fault.BadArgument, "InvalidBlob", "%s cannot be written: %s", p.Name, fault.Of(err).Msg).Because(err)
+	}
+	if err != nil {
+		return err
+	}
+	o.NoHeader, o.Keep = to.NoHeader, to.KeepExisting
+	o.Place = &place{Base: target.Base(), Path: target.Path()}
+	sec.Outputs[p.Name] = ref
 	return nil
 }
 
@@ -208,13 +225,16 @@ func (b *Batch) describeInput(ctx context.Context, j *job, s *source, raw json.R
 	if err != nil {
 		return err
 	}
-	if s.Format, err = extension(s.Name, &ref, formats); err != nil {
+	kind, err := tableFormat(s.Name, p.FileFormat, &ref)
+	if err != nil {
 		return err
 	}
 	if _, err := src.Head(ctx); err != nil {
 		return fault.New(fault.BadArgument, "BlobNotFound", "%s cannot be read: %s", s.Name, fault.Of(err).Msg).Because(err)
 	}
+	s.NoHeader = p.NoHeader
 	s.Place = &place{Base: src.Base(), Path: src.Path()}
+	s.unpack(j, kind)
 	sec.Inputs[s.Name] = ref
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/frame"
+	"github.com/portico-ml/portico/shared/frame/format"
 	"github.com/portico-ml/portico/shared/module"
 	"github.com/portico-ml/portico/shared/service"
 	"github.com/portico-ml/portico/shared/storage"
@@ -253,10 +254,16 @@ func (b *Batch) scoreWhole(ctx context.Context, j *job, apart *exports) (t total
 		case out[i].Frame == nil:
 			err = w.write(ctx, out[i].Artifact)
 		default:
+			p, schema := newPrinter(f.Format), d.Manifest().Outputs[i].Schema
 			if d.Manifest().BatchOnly { // its columns are the job's own
-				w.buf = frame.AppendCSVHeader(nil, out[i].Frame.Schema().Names(), comma(f.Format))
+				schema = out[i].Frame.Schema()
+				if err = holds(f.Format, schema); err == nil {
+					w.buf, err = p.head(schema, j.Outputs[i].NoHeader)
+				}
 			}
-			err = w.frame(ctx, out[i].Frame)
+			if err == nil {
+				err = w.frame(ctx, p, out[i].Frame, schema)
+			}
 		}
 		if err == nil {
 			err = w.flush(ctx)
@@ -276,13 +283,18 @@ func (b *Batch) scoreWhole(ctx context.Context, j *job, apart *exports) (t total
 
 // readWhole reads all records of an input into f.
 func (b *Batch) readWhole(s *sheet, d Deployment, f *frame.Frame, body []byte) error {
-	opt := b.csv(s.j, s.input, s.bad)
-	opt.Workers = 0
-	h, err := opt.Header(body, d.Input(s.input))
+	l := d.Input(s.input)
+	kind, _ := fileKind(s.j.Inputs[s.input].Format)
+	if kind.Name == format.Parquet {
+		return b.readGroups(s, l, f, body)
+	}
+	o := b.reading(s.j, s.input, s.bad)
+	o.Workers = 0
+	h, err := kind.Begin(body, l, o)
 	if err != nil {
 		return at(err, s.name())
 	}
-	s.ignored = len(h.Extra)
+	s.ignored = h.Extra
 	counts, err := h.Append(f, body[h.Size:], frame.Start{Record: 1, Line: int64(1 + bytes.Count(body[:h.Size], []byte{'\n'}))})
 	if err != nil {
 		return at(err, s.name())
@@ -302,14 +314,35 @@ type partWriter struct {
 
 const printRows = 4096
 
-func (w *partWriter) frame(ctx context.Context, f *frame.Frame) error {
-	for lo := 0; lo < f.Rows(); lo += printRows {
-		w.buf = frame.AppendCSVRows(w.buf, f, lo, min(lo+printRows, f.Rows()), comma(w.f.Format))
-		if err := w.spill(ctx); err != nil {
+// frame writes a table but for its head.
+func (w *partWriter) frame(ctx context.Context, p *printer, f *frame.Frame, schema frame.Schema) (err error) {
+	var text, said []byte
+	end := func() error { // what is printed becomes a part of its own
+		body, tail, err := p.part(text)
+		if err != nil {
 			return err
 		}
+		text, said = text[:0], append(said, tail...)
+		return w.write(ctx, body)
 	}
-	return nil
+	for lo := 0; lo < f.Rows(); lo += printRows {
+		if text, err = p.append(text, f, lo, min(lo+printRows, f.Rows())); err != nil {
+			return err
+		}
+		if len(text) >= wholePart {
+			if err := end(); err != nil {
+				return err
+			}
+		}
+	}
+	if err := end(); err != nil {
+		return err
+	}
+	tail, err := p.tail(schema, said)
+	if err != nil {
+		return err
+	}
+	return w.write(ctx, tail)
 }
 
 func (w *partWriter) write(ctx context.Context, body []byte) error {

@@ -53,6 +53,9 @@ type source struct {
 	many        bool
 }
 
+// FileFormat is the format of the blobs, which are read as one file of it.
+func (s *source) FileFormat() *format.Format { return s.format }
+
 // Open finds the blobs and their versions. They are read as they are then.
 func (s *source) Open(ctx context.Context) (*connect.Records, error) {
 	if s.many {

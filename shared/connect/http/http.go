@@ -91,6 +91,9 @@ type source struct {
 	noHeader    bool
 }
 
+// FileFormat is the format of the file.
+func (s *source) FileFormat() *format.Format { return s.format }
+
 // Open asks for the file.
 func (s *source) Open(ctx context.Context) (*connect.Records, error) {
 	body, head, err := s.get(ctx, s.url, "")

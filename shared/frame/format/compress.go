@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"sync"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -108,25 +109,39 @@ func (c Compression) Decompress(data []byte, limit int64) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// Compress appends data, compressed by themselves, to dst.
+// zstds is the encoder of all: it encodes for several goroutines at once.
+var zstds = sync.OnceValues(func() (*zstd.Encoder, error) {
+	return zstd.NewWriter(nil, zstd.WithZeroFrames(true))
+})
+
+// gzips are writers to be used again: one has most of a megabyte.
+var gzips sync.Pool // *gzip.Writer
+
+// Compress appends data, compressed by themselves, to dst. The same data give
+// the same bytes, and none are a member or frame of their own.
 func (c Compression) Compress(dst, data []byte) ([]byte, error) {
 	switch c {
 	case Gzip:
 		out := bytes.NewBuffer(dst)
-		z := gzip.NewWriter(out)
+		z, ok := gzips.Get().(*gzip.Writer)
+		if !ok {
+			z = gzip.NewWriter(nil)
+		}
+		z.Reset(out)
 		if _, err := z.Write(data); err != nil {
 			return nil, err
 		}
 		if err := z.Close(); err != nil {
 			return nil, err
 		}
+		gzips.Put(z)
 		return out.Bytes(), nil
 	case Zstd:
-		z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
+		z, err := zstds()
 		if err != nil {
 			return nil, err
 		}
-		return z.EncodeAll(data, dst), z.Close()
+		return z.EncodeAll(data, dst), nil
 	}
 	return append(dst, data...), nil
 }

@@ -6,6 +6,7 @@ import (
 
 // Reading is how the records of a file are read that comes in pieces.
 type Reading struct {
+	NoHeader bool // csv, tsv: no header row; the columns are the layout's, in its order
 	// RefuseExtra makes a column that the layout does not have an error;
 	// otherwise it is ignored.
 	RefuseExtra bool
@@ -48,7 +49,7 @@ func (f *Format) Scanner(from frame.ScanState) *frame.Scanner { return f.scan(fr
 func beginDelimited(comma byte) func([]byte, *frame.Layout, Reading) (*Head, error) {
 	return func(data []byte, l *frame.Layout, o Reading) (*Head, error) {
 		h, err := frame.CSV{
-			Comma: comma, RefuseExtra: o.RefuseExtra, MaxRecord: o.MaxRecord, Workers: o.Workers, OnBad: o.OnBad,
+			Comma: comma, NoHeader: o.NoHeader, RefuseExtra: o.RefuseExtra, MaxRecord: o.MaxRecord, Workers: o.Workers, OnBad: o.OnBad,
 		}.Header(data, l)
 		if err != nil {
 			return nil, err
