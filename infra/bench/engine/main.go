@@ -11,11 +11,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -100,6 +103,12 @@ func (b *bench) prepare(ctx context.Context) ([]modelInfo, error) {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return nil, err
 	}
+	list := filepath.Join(folder, "models.json")
+	if script, err := os.ReadFile(filepath.Join(b.cache, "models.py")); err != nil || !bytes.Equal(script, modelsScript) {
+		if err := os.Remove(list); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err // models of another script would pass for this one's
+		}
+	}
 	for name, text := range map[string][]byte{"models.py": modelsScript, "rival.py": rivalScript, "rival.c": rivalSource} {
 		if err := os.WriteFile(filepath.Join(b.cache, name), text, 0o644); err != nil {
 			return nil, err
@@ -122,7 +131,6 @@ func (b *bench) prepare(ctx context.Context) ([]modelInfo, error) {
 	if err := command(ctx, "gcc", "-O2", "-o", filepath.Join(b.cache, "rival"), filepath.Join(b.cache, "rival.c"), "-ldl", "-lm"); err != nil {
 		return nil, err
 	}
-	list := filepath.Join(folder, "models.json")
 	if _, err := os.Stat(list); err != nil {
 		fmt.Fprintln(os.Stderr, "training the models")
 		if err := command(ctx, python, filepath.Join(b.cache, "models.py"), folder); err != nil {

@@ -119,4 +119,10 @@ proto = to_onnx(pipe, initial_types=[("x", FloatTensorType([None, 24]))], option
 onnx.save(proto, OUT + "pipeline.onnx")
 save("pipeline", "pipeline.onnx", "scikit-learn pipeline as ONNX: imputer, scaler, one-hot, logistic", x, [f"x{i}" for i in range(24)], 2, onnxruntime="pipeline.onnx", sklearn="pipeline.joblib")
 
+# A LightGBM of the default 31 leaves a tree.
+x = rng.normal(size=(TRAIN, 20))
+b = lgb.train(dict(objective="binary", verbose=-1, num_threads=1, seed=1), lgb.Dataset(x, label=wave(x) > 0, feature_name=[f"f{i}" for i in range(20)]), 100)
+b.save_model(OUT + "default.txt")
+save("default", "default.txt", "LightGBM, 100 trees of 31 leaves, 20 features", x, [f"f{i}" for i in range(20)], 2, lightgbm="default.txt")
+
 json.dump(models, open(OUT + "models.json", "w"), indent=1)
