@@ -19,6 +19,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/sas"
 
+	"github.com/portico-ml/portico/shared/connect"
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/storage"
 )
@@ -57,12 +58,14 @@ func New(c Config) *Connector {
 	}}
 }
 
-// transport keeps the SDK from asking guard again for what guard refused.
+// transport keeps the SDK from asking again for what guard refused, and where
+// nobody will ever answer.
 type transport struct{ client *http.Client }
 
 func (t transport) Do(r *http.Request) (*http.Response, error) {
 	resp, err := t.client.Do(r)
-	if e, ok := errors.AsType[*fault.Error](err); ok && !e.Kind.Traits().Retry {
+	e, ours := errors.AsType[*fault.Error](err)
+	if ours && !e.Kind.Traits().Retry || connect.Unreachable("", err) != "" {
 		err = final{err}
 	}
 	return resp, err
@@ -299,6 +302,9 @@ func (b *Blob) fail(err error) error {
 		if _, ours := errors.AsType[*fault.Error](err); ours {
 			return fault.Wrap(err, fault.Unavailable, "reach "+b.String()) // guard's refusal, with its own text
 		}
+		if why := connect.Unreachable(b.host(), err); why != "" {
+			return fault.New(fault.BadArgument, "InvalidBlob", "blob %s cannot be reached: %s", b, why)
+		}
 		e := fault.Of(fault.Wrap(err, fault.Unavailable, "reach a caller's blob"))
 		e.Msg = fmt.Sprintf("blob %s could not be reached", b)
 		if b.addr.quoted(e.Error()) {
@@ -326,6 +332,15 @@ func (b *Blob) fail(err error) error {
 		return fault.New(fault.Conflict, storage.CodeCondition, "%s", said)
 	}
 	return fault.New(fault.BadArgument, "InvalidBlob", "%s", said)
+}
+
+// host is where the blob's service is.
+func (b *Blob) host() string {
+	u, err := url.Parse(b.addr.base)
+	if err != nil {
+		return ""
+	}
+	return u.Host
 }
 
 func (b *Blob) ownFault(err error) error {

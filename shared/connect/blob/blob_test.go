@@ -344,3 +344,55 @@ func TestSection(t *testing.T) {
 		t.Error("a seek behind the end succeeds")
 	}
 }
+
+// TestWritable: what will keep an output from being written is known before
+// there is one.
+func TestWritable(t *testing.T) {
+	good := azuriteRef(t, "not/yet.csv")
+	signed := func(sp string) Reference {
+		return Reference{BaseLocation: "http://127.0.0.1:9/a", RelativeLocation: "callers/x.csv", SasBlobToken: "?sig=c2VjcmV0&sp=" + sp}
+	}
+	with := func(change func(*Reference)) Reference {
+		r := good
+		change(&r)
+		return r
+	}
+	for name, tt := range map[string]struct {
+		ref  Reference
+		kind fault.Kind
+		text string // "" = writable
+	}{
+		"not there":       {ref: good},
+		"write alone":     {ref: signed("cw")},
+		"to read alone":   {signed("r"), fault.Forbidden, `allows "r", and not to write`},
+		"no container":    {with(func(r *Reference) { r.RelativeLocation = "nowhere/x.csv" }), fault.NotFound, "ContainerNotFound"},
+		"another key":     {with(func(r *Reference) { r.ConnectionString = rekeyed(r.ConnectionString) }), fault.Forbidden, "403"},
+		"bad container":   {with(func(r *Reference) { r.RelativeLocation = "No_Where/x.csv" }), fault.BadArgument, "400"},
+		"no such account": {Reference{BaseLocation: "https://absent.invalid/", RelativeLocation: "c/x.csv", SasBlobToken: "?sig=c2VjcmV0"}, fault.BadArgument, "there is no host absent.invalid"},
+		"nobody is there": {signed("rw"), fault.Unavailable, "could not be reached"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, err := New(Config{Transport: http.DefaultTransport}).Open(t.Context(), tt.ref, true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = b.Writable(t.Context())
+			if tt.text == "" {
+				if err != nil {
+					t.Errorf("err = %v", err)
+				}
+				return
+			}
+			if !fault.Is(err, tt.kind) || !strings.Contains(err.Error(), tt.text) || strings.Contains(err.Error(), "c2VjcmV0") {
+				t.Errorf("err = %v, want %s", err, tt.text)
+			}
+		})
+	}
+}
+
+// rekeyed is a connection string with another key.
+func rekeyed(cs string) string {
+	before, rest, _ := strings.Cut(cs, "AccountKey=")
+	_, after, _ := strings.Cut(rest, ";")
+	return before + "AccountKey=c2VjcmV0;" + after
+}

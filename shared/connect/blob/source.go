@@ -186,7 +186,10 @@ func (b *Blob) list(ctx context.Context, prefix string, want func(string) bool) 
 	for p := box.NewListBlobsFlatPager(&container.ListBlobsFlatOptions{Prefix: &prefix}); p.More(); {
 		page, err := p.NextPage(ctx)
 		if err != nil {
-			return nil, b.fail(err)
+			at, folder := *b, *b.addr
+			folder.name = prefix
+			at.addr = &folder
+			return nil, at.fail(err)
 		}
 		for _, i := range page.Segment.BlobItems {
 			if i.Name == nil || i.Properties == nil || i.Properties.ETag == nil || i.Properties.ContentLength == nil || !want(*i.Name) {

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http"
+	"strings"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
 	"golang.org/x/sync/errgroup"
@@ -39,6 +42,25 @@ type Content struct {
 	// Block names the block at a position; used where it is large. The same
 	// content has the same names, so that a write that died goes on.
 	Block func(n int) storage.PartID
+}
+
+// Writable reports, before there is anything to write, what will keep the blob
+// from being written: the signature, the key, the container.
+func (b *Blob) Writable(ctx context.Context) error {
+	if b.own != nil {
+		return nil // opened for writing
+	}
+	if sp, given := b.permissions(); given && !strings.ContainsAny(sp, "cw") {
+		return fault.New(fault.Forbidden, CodeDenied, "blob %s: its signature allows %q, and not to write (w)", b, sp)
+	}
+	if !b.Readable() {
+		return nil
+	}
+	_, err := b.remote.GetProperties(ctx, nil)
+	if resp, ok := errors.AsType[*azcore.ResponseError](err); ok && resp.StatusCode == http.StatusNotFound && resp.ErrorCode != "ContainerNotFound" {
+		return nil
+	}
+	return b.fail(err)
 }
 
 // Write makes c the blob's content, whole or not at all.

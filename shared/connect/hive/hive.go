@@ -19,7 +19,9 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/portico-ml/portico/shared/connect"
@@ -220,11 +222,7 @@ func (s *server) fail(ctx context.Context, doing string, err error) error {
 		return fault.Wrap(e, fault.Unavailable, "reach "+where)
 	}
 	if said, ok := errors.AsType[*serverError](err); ok {
-		text := said.text
-		if i := strings.IndexByte(text, '\n'); i >= 0 { // a stack trace follows
-			text = text[:i]
-		}
-		return fault.Module(68, "%s: %s", where, s.clean(string(frame.Clip([]byte(strings.ToValidUTF8(text, "?"))))))
+		return fault.Module(68, "%s: %s", where, s.clean(plain(said.text)))
 	}
 	if _, ok := errors.AsType[*errRefused](err); ok {
 		return fault.Module(71, "%s refuses the user or the password", where).At("Password")
@@ -251,6 +249,38 @@ func (s *server) fail(ctx context.Context, doing string, err error) error {
 		e.Err = errors.New("the cause quotes a secret and is withheld")
 	}
 	return e
+}
+
+// javaNames are what a server puts before what it has to say: the classes of
+// its exceptions, and where it caught them.
+var javaNames = sync.OnceValue(func() *regexp.Regexp { // not before one is needed: the program starts in milliseconds
+	return regexp.MustCompile(`^\s*(?:[\w.$]+(?:Exception|Error)|Error (?:running query|while \w+ statement)|\[[A-Z_.]+\](?:\s+[\w.$]+(?:Exception|Error))):?\s+`)
+})
+
+// values are cells in a server's message.
+var values = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)\b(value):? '(?:[^']|'')*'`)
+})
+
+// maxSaid is how much of a server's message is shown.
+const maxSaid = 300
+
+// plain is what a server says for people: one line, without classes before it,
+// the stack behind it, and cells in it.
+func plain(text string) string {
+	for {
+		cut := javaNames().FindString(text)
+		if cut == "" {
+			break
+		}
+		text = text[len(cut):]
+	}
+	text, _, _ = strings.Cut(strings.TrimSpace(text), "\n")
+	text = values().ReplaceAllString(text, "$1")
+	if len(text) > maxSaid {
+		text = text[:maxSaid] + "…"
+	}
+	return strings.ToValidUTF8(text, "?")
 }
 
 func (s *server) clean(text string) string {

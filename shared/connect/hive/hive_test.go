@@ -330,6 +330,22 @@ func TestSink(t *testing.T) {
 	})
 }
 
+func TestPlain(t *testing.T) {
+	for text, want := range map[string]string{
+		"Error while compiling statement: FAILED: ParseException line 1:0 cannot recognize input near 'selec' '1'": "FAILED: ParseException line 1:0 cannot recognize input near 'selec' '1'",
+		"org.apache.hive.service.cli.HiveSQLException: Error running query: [PARSE_SYNTAX_ERROR] org.apache.spark.sql.catalyst.parser.ParseException: \n" +
+			"[PARSE_SYNTAX_ERROR] Syntax error at or near 'selec'.(line 1, pos 0)\n\n== SQL ==\nselec 1\n^^^\n\n\tat org.apache.spark.X.y(Z.scala:1)": "[PARSE_SYNTAX_ERROR] Syntax error at or near 'selec'.(line 1, pos 0)",
+		"org.apache.hive.service.cli.HiveSQLException: Error running query: [CAST_INVALID_INPUT] org.apache.spark.SparkNumberFormatException: " +
+			"[CAST_INVALID_INPUT] The value 'it''s mine' of the type \"STRING\" cannot be cast": "[CAST_INVALID_INPUT] The value of the type \"STRING\" cannot be cast",
+		strings.Repeat("é", 200): strings.Repeat("é", 150) + "…",
+		"":                       "",
+	} {
+		if got := plain(text); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}
+
 func TestParseURL(t *testing.T) {
 	for text, want := range map[string]string{
 		"https://c.azurehdinsight.net":       "https://c.azurehdinsight.net/hive2",

@@ -10,7 +10,6 @@ import (
 	"errors"
 	"io"
 	"mime"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -228,9 +227,8 @@ func (b *body) fail(err error) error {
 	if cerr := b.ctx.Err(); cerr != nil {
 		return fault.Wrap(cerr, fault.Unavailable, "reach "+b.host)
 	}
-	var dns *net.DNSError
-	if errors.As(err, &dns) && dns.IsNotFound {
-		return fault.Module(30, "there is no host %s", b.host).At("Url")
+	if why := connect.Unreachable(b.host, err); why != "" {
+		return fault.Module(30, "%s", why).At("Url")
 	}
 	e := fault.Of(fault.Wrap(err, fault.Unavailable, "read an address"))
 	e.Msg = "the file at " + b.host + " could not be read in full"

@@ -223,6 +223,8 @@ func TestFeed(t *testing.T) {
 		"/atom":    fmt.Sprintf(atom, `<link rel="next" href="atom2"/>`),
 		"/atom2":   fmt.Sprintf(atom, ""),
 		"/away":    `{"value":[{"Id":1}],"@odata.nextLink":"http://other.example/x"}`,
+		"/circle":  `{"value":[{"Id":1}],"@odata.nextLink":"circle2"}`,
+		"/circle2": `{"value":[{"Id":2}],"@odata.nextLink":"/circle"}`,
 		"/empty":   `{"value":[]}`,
 		"/object":  `{"Id":1}`,
 		"/garbage": `hello`,
@@ -250,6 +252,7 @@ func TestFeed(t *testing.T) {
 		"/atom":    "Id Int32,Name String,Price Double,At DateTime|1,a & b,1.5,2020-01-01T00:00:00|2,,2,|1,a & b,1.5,2020-01-01T00:00:00|2,,2,",
 		"/empty":   "",
 		"/away":    "Error0078",
+		"/circle":  "Error0049",
 		"/object":  "Error0049",
 		"/garbage": "Error0049",
 		"/page":    "Error0049",
@@ -291,7 +294,7 @@ func FuzzRead(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, page []byte) {
 		g := &connect.Gather{Limit: 1 << 20}
-		if _, err := read(g, page); err != nil {
+		if _, err := readPage(g, page); err != nil {
 			return
 		}
 		r, err := g.Records("")

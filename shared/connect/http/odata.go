@@ -35,18 +35,22 @@ type feed struct {
 
 const acceptFeed = "application/json;q=1, application/atom+xml;q=0.5"
 
-// maxPages bounds a feed that leads in a circle.
+// maxPages bounds a feed whose pages never end.
 const maxPages = 100_000
 
 // Open reads the feed.
 func (f *feed) Open(ctx context.Context) (*connect.Records, error) {
 	g := &connect.Gather{Limit: f.max}
 	left, version := f.max, ""
-	at := f.url
+	at, read := f.url, make(map[string]bool)
 	for page := 0; at != nil; page++ {
 		if page == maxPages {
 			return nil, fault.Module(49, "the feed of %s has more than %d pages", f.url.Host, maxPages)
 		}
+		if read[at.String()] {
+			return nil, fault.Module(49, "the feed of %s leads in a circle: page %d is one that was read before", f.url.Host, page+1)
+		}
+		read[at.String()] = true
 		body, head, err := f.get(ctx, at, acceptFeed)
 		if err != nil {
 			return nil, err
@@ -62,9 +66,9 @@ func (f *feed) Open(ctx context.Context) (*connect.Records, error) {
 		if page == 0 {
 			version = head.Get("ETag")
 		}
-		next, err := read(g, text)
+		next, err := readPage(g, text)
 		if err != nil {
-			return nil, fault.Module(49, "page %d of the feed of %s cannot be read: %s", page+1, f.url.Host, fault.Of(err).Details()[0].Message)
+			return nil, fault.Module(49, "page %d of the feed of %s cannot be read: %s", page+1, f.url.Host, strings.TrimPrefix(fault.Of(err).Details()[0].Message, "Error 0049: "))
 		}
 		if at, err = f.follow(at, next); err != nil {
 			return nil, err
@@ -92,8 +96,8 @@ func wrong(format string, args ...any) error {
 	return fault.New(fault.BadArgument, "", format, args...)
 }
 
-// read adds a page's records and returns the address of the next page.
-func read(g *connect.Gather, text []byte) (next string, err error) {
+// readPage adds a page's records and returns the address of the next page.
+func readPage(g *connect.Gather, text []byte) (next string, err error) {
 	text = bytes.TrimSpace(bytes.TrimPrefix(text, []byte("\ufeff")))
 	if bytes.HasPrefix(text, []byte("<")) {
 		return readAtom(g, text)

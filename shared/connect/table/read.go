@@ -113,7 +113,9 @@ func (r *reader) entity(body []byte) error {
 		c := r.into.Cols[i]
 		if c.Field.Type == frame.String {
 			c.AppendString([]byte(p.text))
-		} else if err := c.AppendText([]byte(p.text)); err != nil {
+		} else if err := c.AppendText([]byte(p.text)); err != nil && c.Field.Type == frame.Double && p.shape == connect.DoubleShape {
+			return fault.Module(33, "entity %d: property %q is infinite, which no cell can be", r.row, p.name).At(p.name)
+		} else if err != nil {
 			return fault.Module(18, "entity %d: property %q is of another type than in the entities that were looked at for types: look at more", r.row, p.name).At("ScanRows")
 		}
 		r.set[i] = r.row

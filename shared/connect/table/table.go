@@ -15,7 +15,6 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -283,9 +282,8 @@ func (t *table) fail(ctx context.Context, doing string, err error) error {
 		if cerr := ctx.Err(); cerr != nil {
 			return fault.Wrap(cerr, fault.Unavailable, doing)
 		}
-		var dns *net.DNSError
-		if errors.As(err, &dns) && dns.IsNotFound {
-			return fault.Module(64, "there is no account at %s", t.host).At("AccountName")
+		if why := connect.Unreachable(t.host, err); why != "" {
+			return fault.Module(64, "%s", why).At("AccountName")
 		}
 		e := fault.New(fault.Unavailable, "", "%s could not be reached", where).Because(err)
 		if strings.Contains(e.Error(), t.secret) {
