@@ -10,7 +10,7 @@ AZURITE ?=
 FUZZTIME ?= 10m
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt vuln stage dist cli bench bench-batch bench-engine bench-experiment bench-learn quality fuzz token azurite databases size clean
+.PHONY: help run test check fmt vuln stage dist cli bench bench-batch bench-engine bench-experiment bench-learn bench-scale quality fuzz token azurite databases size clean
 
 help: ## list what there is to do
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ bench-experiment: ## a whole experiment on a million rows beside pandas and XGBo
 
 bench-learn: ## training boosted trees beside XGBoost in the same run; needs Python and pip
 	$(GO) run ./infra/bench/learn $(ARGS)
+
+bench-scale: ## what limits a batch job on up to 1,000 instances, by simulation against Azure Storage's published limits
+	$(GO) run ./infra/bench/scale $(ARGS)
 
 quality: ## learners beside the libraries that are their reference, on ten real tables
 	$(GO) run ./infra/bench/learn/quality $(ARGS)
