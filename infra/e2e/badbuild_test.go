@@ -129,7 +129,7 @@ func (s *site) badExperiments(t *testing.T) {
 	s.refuses(t, []refusal{
 		runs("a cycle", cycle, pkg, "Error0002", "categories", "label", "id", "cycle"),
 		runs("nothing", s.experiment("empty", `{}`), pkg, "Error0003", "no nodes"),
-		runs("an unknown module", s.experiment("unknown", `{"nodes":{"a":{"module":"Score Modle"}},"edges":[]}`), pkg, "Error0002", "Score Modle"),
+		runs("an unknown module", s.experiment("unknown", `{"nodes":{"a":{"module":"Score Modle"}},"edges":[]}`), pkg, "Error0002", "Score Modle", `did you mean "Score Model"`),
 		runs("an edge to nowhere", s.experiment("nowhere", `{"nodes":{"a":{"module":"Score Model"}},"edges":[{"sourceNodeId":"a","targetNodeId":"b"}]}`), pkg, "Error0002", `"b"`, "edges[0]"),
 		runs("an unknown member", s.experiment("member", `{"nodes":{},"edges":[],"nodse":{}}`), "BadArgument", "RequestBodyInvalid", "nodse", "nodes, edges"),
 		runs("a dataset that is not there", s.experiment("dataset", strings.Replace(string(sampleFile(t, "churn.json")), `"customers_train"`, `"customers_lost"`, 1)), pkg, "Error0003", "customers_lost"),

@@ -202,7 +202,11 @@ func (w *wiring) unknownModule(id string, n *Node) {
 	case n.CodeVersion > 0 && w.palette.Lookup(n.Module) != nil:
 		w.problem(p, 2, "this release has no code version %d of module %q", n.CodeVersion, n.Module)
 	default:
-		w.problem(p, 2, "there is no module %q", n.Module)
+		hint := ""
+		if near := w.palette.Nearest(n.Module); near != "" {
+			hint = fmt.Sprintf("; did you mean %q?", near)
+		}
+		w.problem(p, 2, "there is no module %q%s", n.Module, hint)
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"iter"
 	"slices"
 	"strings"
+
+	"github.com/portico-ml/portico/shared/frame"
 )
 
 // Palette is a set of modules by name and code version.
@@ -112,6 +114,18 @@ func (p *Palette) All() iter.Seq[*Module] {
 	}
 }
 
+// Nearest returns the name or alias of a module closest to name in edits without
+// regard to case, for "did you mean"; "" where none is near.
+func (p *Palette) Nearest(name string) string {
+	var names frame.Schema
+	for m := range p.All() {
+		for _, n := range append([]string{m.Name}, m.Aliases...) {
+			names = append(names, frame.Field{Name: n})
+		}
+	}
+	return names.Nearest(name)
+}
+
 // Refusal is a module of the Studio that is left out by design.
 type Refusal struct{ Name, Instead string }
 
@@ -151,6 +165,7 @@ var refusals = []Refusal{
 	{"Pretrained Cascade Image Classification", noImages},
 	{"Train Matchbox Recommender", noMatchbox},
 	{"Score Matchbox Recommender", noMatchbox},
+	{"Evaluate Recommender", noMatchbox},
 	{"Named Entity Recognition", "left out: recognise entities outside and send them as columns"},
 	{"Detect Languages", "left out: detect the language outside and send it as a column"},
 	{"Extract Key Phrases from Text", "left out: use Extract N-Gram Features from Text"},

@@ -280,7 +280,7 @@ func (s *Spec) Resolve(given map[string]string, open ...string) (Values, []Probl
 		if s.Param(name) == nil {
 			msg := fmt.Sprintf("module %q has no parameter %q", s.Name, name)
 			if n := nearest(s.Params, name); n != "" {
-				msg += fmt.Sprintf("; the nearest is %q", n)
+				msg += fmt.Sprintf("; did you mean %q?", n)
 			}
 			problems = append(problems, Problem{name, "unknown-parameter", 2, msg})
 		}
@@ -309,12 +309,11 @@ func (v Values) counts(p *Param) bool {
 }
 
 func nearest(params []Param, name string) string {
-	for _, p := range params {
-		if strings.EqualFold(strings.ReplaceAll(p.Name, " ", ""), strings.ReplaceAll(name, " ", "")) {
-			return p.Name
-		}
+	names := make(frame.Schema, len(params))
+	for i := range params {
+		names[i].Name = params[i].Name
 	}
-	return ""
+	return names.Nearest(name)
 }
 
 // of makes v usable for spec where it is the zero Values.

@@ -3,6 +3,8 @@ package runs
 import (
 	"context"
 	"encoding/json"
+	"strconv"
+	"strings"
 
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/frame"
@@ -20,7 +22,7 @@ type Preview struct {
 	Rows    int              `json:"rows"` // of the whole table
 	Columns frame.Schema     `json:"columns,omitempty"`
 	// Values are the first rows, cells as text; null where missing.
-	Values [][]*string `json:"values,omitempty"`
+	Values [][]*string `json:"values,omitzero"`
 	// Statistics describe the columns over all rows, in order.
 	Statistics []summary.Column `json:"statistics,omitempty"`
 	// Model describes a trained model.
@@ -69,7 +71,14 @@ func (r *Runs) result(ctx context.Context, ws, runID, node, port string) (*Run, 
 			return run, res, nil
 		}
 	}
-	return nil, Result{}, fault.New(fault.NotFound, "ResultNotFound", "node %q has no output port %q", node, port).At(port)
+	var ports []string
+	for _, res := range n.Results {
+		ports = append(ports, strconv.Quote(res.Port))
+	}
+	if port == "" {
+		return nil, Result{}, fault.New(fault.NotFound, "ResultNotFound", "node %q has several output ports: name one of %s", node, strings.Join(ports, ", ")).At(node)
+	}
+	return nil, Result{}, fault.New(fault.NotFound, "ResultNotFound", "node %q has no output port %q: its ports are %s", node, port, strings.Join(ports, ", ")).At(port)
 }
 
 // Value returns all of what a node of a run gave at a port, and for a table the

@@ -85,16 +85,23 @@ func exportPlace(v module.Values) (p connect.Place, err error) {
 	}
 	switch to {
 	case fromHive:
-		hivePlace(&p, v)
+		if err := hivePlace(&p, v); err != nil {
+			return p, err
+		}
 		p.Table = v.Text("Hive table name")
 	case fromSQL, fromPostgres, fromMySQL:
-		serverPlace(&p, v)
+		if err := serverPlace(&p, v); err != nil {
+			return p, err
+		}
 		p.Table = v.Text("Data table name")
 		if to != fromPostgres {
 			p.BatchRows = int(v.Int("Number of rows written per SQL Azure operation"))
 		}
 		err = columns("Comma separated list of columns to be saved", "Comma separated list of datatable columns")
 	case fromTable:
+		if err := needed(&p, v, "Azure table account name", "Azure storage key"); err != nil {
+			return p, err
+		}
 		p.Account, p.Key, p.Table = v.Text("Azure table account name"), v.Text("Azure storage key"), v.Text("Azure table name")
 		p.PartitionKey, p.RowKey = v.Text("Azure table partition key"), v.Text("Azure table row key")
 		err = columns("Azure Table origin columns", "Azure Table destination columns")
@@ -104,7 +111,7 @@ func exportPlace(v module.Values) (p connect.Place, err error) {
 		p.KeepExisting = v.Text("Azure blob storage write mode") == "Error"
 		if v.Text("Authentication type") == byAccount || p.Connection != "" {
 			p.RelativeLocation = v.Text("Path to blob beginning with container")
-			return p, accountOf(&p, v.Text("Azure account name"), v.Text("Azure account key"))
+			return p, accountOf(&p, v, "Azure account name", "Azure account key")
 		}
 		err = blobOf(&p, v.Text("SAS URI for blob"))
 	}

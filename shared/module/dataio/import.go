@@ -157,11 +157,11 @@ func importPlace(v module.Values) (connect.Place, error) {
 			return p, err
 		}
 	case fromHive:
-		hivePlace(&p, v)
 		p.Query = v.Text("Hive database query")
+		return p, hivePlace(&p, v)
 	case fromSQL, fromPostgres, fromMySQL:
-		serverPlace(&p, v)
 		p.Query = v.Text("Database query")
+		return p, serverPlace(&p, v)
 	case fromFeed:
 		p.URL = v.Text("Source URL")
 		if err := unsigned("Source URL", p.URL); err != nil {
@@ -173,7 +173,7 @@ func importPlace(v module.Values) (connect.Place, error) {
 		}
 		if v.Text("Authentication type") == byAccount || p.Connection != "" {
 			p.Account, p.Key, p.Table = v.Text("Account name"), v.Text("Account key"), v.Text("Table name")
-			return p, nil
+			return p, needed(&p, v, "Account name", "Account key")
 		}
 		var err error
 		p.URL, err = signed("Table URI", v.Text("Table URI"), v.Text("Shared access signature"))
@@ -182,7 +182,7 @@ func importPlace(v module.Values) (connect.Place, error) {
 		if v.Text("Authentication type") == byAccount || p.Connection != "" {
 			p.RelativeLocation, p.FileFormat = v.Text("Path to container, directory, or blob"), v.Text("Blob file format")
 			p.NoHeader = headless(p.FileFormat, v.Bool("File has header row"))
-			return p, accountOf(&p, v.Text("Account name"), v.Text("Account key"))
+			return p, accountOf(&p, v, "Account name", "Account key")
 		}
 		p.FileFormat = v.Text("File format")
 		p.NoHeader = headless(p.FileFormat, v.Bool("URI has header row"))

@@ -70,7 +70,7 @@ func modelPlace(v module.Values) (p connect.Place, err error) {
 		return p, unsigned("URL of trained model", p.URL)
 	case v.Text("Authentication type") == byAccount || p.Connection != "":
 		p.RelativeLocation = v.Text("Path to trained model")
-		return p, accountOf(&p, v.Text("Azure account name"), v.Text("Azure account key"))
+		return p, accountOf(&p, v, "Azure account name", "Azure account key")
 	}
 	p.Source = connect.HTTP
 	p.URL, err = signed("URI", v.Text("URI"), v.Text("Shared access signature"))

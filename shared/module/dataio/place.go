@@ -42,40 +42,54 @@ func signed(param, address, signature string) (string, error) {
 	return address + sep + strings.TrimPrefix(signature, "?"), nil
 }
 
-// accountOf makes the connection string of a storage account; none where a
-// named connection says it.
-func accountOf(p *connect.Place, account, key string) error {
+// needed refuses a place without one of the parameters, where no named
+// connection says it.
+func needed(p *connect.Place, v module.Values, params ...string) error {
+	for _, name := range params {
+		if p.Connection == "" && strings.TrimSpace(v.Text(name)) == "" {
+			return module.Errorf(3, "neither parameter %q nor a named connection is given", name).At(name)
+		}
+	}
+	return nil
+}
+
+// accountOf makes the connection string of the storage account that two
+// parameters give; none where a named connection says it.
+func accountOf(p *connect.Place, v module.Values, accountParam, keyParam string) error {
+	account, key := v.Text(accountParam), v.Text(keyParam)
 	if p.Connection != "" && account == "" && key == "" {
 		return nil
 	}
-	if account == "" || key == "" {
-		return module.Errorf(3, "the storage account's name or key is not given").At("Account key")
+	if err := needed(p, v, accountParam, keyParam); err != nil {
+		return err
 	}
 	if strings.ContainsAny(account, ";=/") {
-		return module.Errorf(64, "%q is not the name of a storage account", account).At("Account name")
+		return module.Errorf(64, "parameter %q: %q is not the name of a storage account", accountParam, account).At(accountParam)
 	}
 	if strings.ContainsAny(key, "; ") {
-		return module.Errorf(52, "the storage account's key is not base64").At("Account key")
+		return module.Errorf(52, "parameter %q is not base64", keyParam).At(keyParam)
 	}
 	p.ConnectionString = "DefaultEndpointsProtocol=https;AccountName=" + account + ";AccountKey=" + key
 	return nil
 }
 
 // serverPlace fills in what serverParams ask.
-func serverPlace(p *connect.Place, v module.Values) {
+func serverPlace(p *connect.Place, v module.Values) error {
 	p.Server, p.Database = v.Text("Database server name"), v.Text("Database name")
 	p.User, p.Password = v.Text("Server user account name"), v.Text("Server user account password")
 	if p.Connection == "" { // which says it itself
 		p.AnyCertificate, p.Unencrypted = v.Bool("Accept any server certificate (insecure)"), !v.Bool("Encrypt connection")
 	}
+	return needed(p, v, "Database server name", "Database name", "Server user account name")
 }
 
 // hivePlace fills in what hiveParams ask.
-func hivePlace(p *connect.Place, v module.Values) {
+func hivePlace(p *connect.Place, v module.Values) error {
 	p.URL, p.User, p.Password = v.Text("HCatalog server URI"), v.Text("Hadoop user account name"), v.Text("Hadoop user account password")
 	if p.Connection == "" {
 		p.Unencrypted = !v.Bool("Encrypt connection")
 	}
+	return needed(p, v, "HCatalog server URI")
 }
 
 // list reads a comma-separated list of names; one with a comma stands in

@@ -121,7 +121,7 @@ func twoClassSupportVectorMachine() *module.Module {
 		lambda     = "Lambda"
 		unitSphere = "Project to the unit-sphere"
 	)
-	return &module.Module{
+	m := &module.Module{
 		Spec: linearSpec("Two-Class Support Vector Machine", classification,
 			"Names the linear support vector machine for two classes: the linear score that keeps the classes apart by the widest margin. Rows with a missing feature are not learned from and get no score.",
 			module.Param{Name: iterations, Type: module.Int, Default: "1", Range: count, Sweep: true, Doc: "How many times training goes through the rows."},
@@ -136,6 +136,8 @@ func twoClassSupportVectorMachine() *module.Module {
 			})
 		},
 	}
+	m.Aliases = []string{"Two-Class SVM"}
+	return m
 }
 
 func twoClassBayesPointMachine() *module.Module {

@@ -335,7 +335,7 @@ func TestTransformationElsewhere(t *testing.T) {
 
 func TestRefused(t *testing.T) {
 	all := palette.New()
-	for _, name := range []string{"Execute R Script", "execute python script", "Train Matchbox Recommender", "Import Images", "Detect Languages", "Train Vowpal Wabbit Version 8 Model"} {
+	for _, name := range []string{"Execute R Script", "execute python script", "Train Matchbox Recommender", "Evaluate Recommender", "Import Images", "Detect Languages", "Train Vowpal Wabbit Version 8 Model"} {
 		if module.Refused(name) == "" || all.Lookup(name) != nil {
 			t.Errorf("%q is not refused by name", name)
 		}
