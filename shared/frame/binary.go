@@ -10,6 +10,7 @@ import (
 	"io"
 	"math"
 	"math/bits"
+	"slices"
 )
 
 // The binary form of a frame is internal: run results and previews are kept in
@@ -116,7 +117,7 @@ func (e *encoder) column(c *Column) {
 	}
 	switch {
 	case c.Field.Type == Double:
-		putCells(e, c.Floats, 8, func(b []byte, v float64) { le.PutUint64(b, math.Float64bits(v)) })
+		e.floats(c.Floats)
 	case c.Field.Type == Boolean:
 		putCells(e, c.Bools, 1, func(b []byte, v bool) {
 			b[0] = 0
@@ -125,7 +126,7 @@ func (e *encoder) column(c *Column) {
 			}
 		})
 	case c.Field.Type != String:
-		putCells(e, c.Ints, 8, func(b []byte, v int64) { le.PutUint64(b, uint64(v)) })
+		e.ints(c.Ints)
 	case c.Field.Levels == nil:
 		putCells(e, c.ends, 4, le.PutUint32)
 		e.put(c.bytes)
@@ -139,15 +140,36 @@ func (e *encoder) column(c *Column) {
 	}
 }
 
+// floats and ints are putCells without a call for each cell: most cells are
+// numbers.
+func (e *encoder) floats(cells []float64) {
+	for piece := range slices.Chunk(cells, pieceBytes/8) {
+		b := e.room(8 * len(piece))
+		for _, v := range piece {
+			binary.LittleEndian.PutUint64(b, math.Float64bits(v))
+			b = b[8:]
+		}
+	}
+}
+
+func (e *encoder) ints(cells []int64) {
+	for piece := range slices.Chunk(cells, pieceBytes/8) {
+		b := e.room(8 * len(piece))
+		for _, v := range piece {
+			binary.LittleEndian.PutUint64(b, uint64(v))
+			b = b[8:]
+		}
+	}
+}
+
 // putCells writes cells of size bytes each.
 func putCells[T any](e *encoder, cells []T, size int, put func([]byte, T)) {
-	for len(cells) > 0 {
-		n := min(len(cells), pieceBytes/size)
-		b := e.room(n * size)
-		for i, v := range cells[:n] {
-			put(b[i*size:][:size], v)
+	for piece := range slices.Chunk(cells, pieceBytes/size) {
+		b := e.room(size * len(piece))
+		for _, v := range piece {
+			put(b, v)
+			b = b[size:]
 		}
-		cells = cells[n:]
 	}
 }
 
@@ -264,6 +286,29 @@ func getCells[T any](d *decoder, dst []T, n, size int, get func([]byte) T) []T {
 	return dst
 }
 
+// floats and ints are getCells without a call for each cell.
+func (d *decoder) floats(dst []float64, n int) []float64 {
+	for n > 0 && d.err == nil {
+		b := d.next(8 * min(n, pieceBytes/8))
+		n -= len(b) / 8
+		for ; len(b) > 0; b = b[8:] {
+			dst = append(dst, math.Float64frombits(binary.LittleEndian.Uint64(b)))
+		}
+	}
+	return dst
+}
+
+func (d *decoder) ints(dst []int64, n int) []int64 {
+	for n > 0 && d.err == nil {
+		b := d.next(8 * min(n, pieceBytes/8))
+		n -= len(b) / 8
+		for ; len(b) > 0; b = b[8:] {
+			dst = append(dst, int64(binary.LittleEndian.Uint64(b)))
+		}
+	}
+	return dst
+}
+
 func (d *decoder) uint32() uint32 {
 	if b := d.next(4); b != nil {
 		return binary.LittleEndian.Uint32(b)
@@ -279,7 +324,6 @@ func (d *decoder) uint64() uint64 {
 }
 
 func (d *decoder) column(c *Column, rows int) error {
-	le := binary.LittleEndian
 	flag := d.next(1)
 	if flag == nil || flag[0] > 1 {
 		return errors.New("no validity")
@@ -297,7 +341,7 @@ func (d *decoder) column(c *Column, rows int) error {
 	c.Grow(rows)
 	switch {
 	case c.Field.Type == Double:
-		c.Floats = getCells(d, c.Floats, rows, size, func(b []byte) float64 { return math.Float64frombits(le.Uint64(b)) })
+		c.Floats = d.floats(c.Floats, rows)
 		for i, v := range c.Floats {
 			if v != v && !c.IsNull(i) {
 				return errors.New("NaN in a present cell")
@@ -306,7 +350,7 @@ func (d *decoder) column(c *Column, rows int) error {
 	case c.Field.Type == Boolean:
 		c.Bools = getCells(d, c.Bools, rows, size, func(b []byte) bool { return b[0] != 0 })
 	case c.Field.Type != String:
-		c.Ints = getCells(d, c.Ints, rows, size, func(b []byte) int64 { return int64(le.Uint64(b)) })
+		c.Ints = d.ints(c.Ints, rows)
 	case c.Field.Levels == nil:
 		return d.text(c, rows)
 	default:

@@ -284,9 +284,15 @@ func (c *Column) Level(i int) string {
 // Float returns cell i of a numeric or Boolean column as a float64, NaN where
 // missing.
 func (c *Column) Float(i int) float64 {
-	switch {
-	case c.IsNull(i):
+	if c.IsNull(i) {
 		return nan
+	}
+	return c.number(i)
+}
+
+// number is Float of a present cell.
+func (c *Column) number(i int) float64 {
+	switch {
 	case c.Field.Type == Double:
 		return c.Floats[i]
 	case c.Field.Type == Boolean:
@@ -324,53 +330,6 @@ func (c *Column) AppendFrom(d *Column, i int) {
 func (c *Column) sameLevels(d *Column) bool {
 	a, b := c.Field.Levels, d.Field.Levels
 	return a != nil && b != nil && len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
-}
-
-// AppendRange appends the cells of d from lo to hi (exclusive), as AppendFrom
-// would one by one.
-func (c *Column) AppendRange(d *Column, lo, hi int) {
-	if hi <= lo {
-		return
-	}
-	switch {
-	case c.Field.Type == Double:
-		c.Floats = append(c.Floats, d.Floats[lo:hi]...)
-	case c.Field.Type == Boolean:
-		c.Bools = append(c.Bools, d.Bools[lo:hi]...)
-	case c.Field.Type != String:
-		c.Ints = append(c.Ints, d.Ints[lo:hi]...)
-	case c.Field.Levels == nil && d.Field.Levels == nil:
-		from := d.textStart(lo)
-		shift := uint32(len(c.bytes)) - from // wraps: the sum below does too
-		c.bytes = append(c.bytes, d.bytes[from:d.ends[hi-1]]...)
-		if uint64(len(c.bytes)) > math.MaxUint32 {
-			c.endText() // panics
-		}
-		for _, e := range d.ends[lo:hi] {
-			c.ends = append(c.ends, e+shift)
-		}
-	case len(d.extra) == 0 && c.sameLevels(d):
-		c.Codes = append(c.Codes, d.Codes[lo:hi]...)
-	default:
-		for i := lo; i < hi; i++ {
-			c.AppendFrom(d, i)
-		}
-		return
-	}
-	if d.nulls == 0 && c.nulls == 0 {
-		c.n += hi - lo
-		return
-	}
-	if c.nulls == 0 {
-		c.fillValid()
-	}
-	for i := lo; i < hi; i++ {
-		null := d.IsNull(i)
-		c.mark(!null)
-		if null {
-			c.nulls++
-		}
-	}
 }
 
 // truncate drops the cells from n on.

@@ -147,6 +147,9 @@ func (m *merger) together(data []byte, workers, size int) error {
 			return err
 		}
 		for i, c := range m.f.Cols {
+			if pos == 0 { // the others will be like the first
+				c.growLike(b.frame.Cols[i], 1.02*float64(len(data))/float64(len(b.data)))
+			}
 			c.AppendRange(b.frame.Cols[i], 0, b.frame.Cols[i].Len())
 		}
 		pos += len(b.data)

@@ -1,10 +1,22 @@
 package frame
 
+import (
+	"math/bits"
+	"slices"
+)
+
 // Take returns a new column of the cells of c at the given rows, in that order;
 // a negative row gives a missing cell.
-func (c *Column) Take(rows []int) *Column {
+func (c *Column) Take(rows []int) *Column { return c.take(rows, !hasNegative(rows)) }
+
+func hasNegative(rows []int) bool {
+	return slices.ContainsFunc(rows, func(r int) bool { return r < 0 })
+}
+
+// take is Take; all says that no row is negative.
+func (c *Column) take(rows []int, all bool) *Column {
 	d := c.Empty(len(rows))
-	if c.nulls > 0 || len(c.extra) > 0 || !d.takePlain(c, rows) {
+	if !all || len(c.extra) > 0 || !d.gather(c, rows) {
 		for _, r := range rows {
 			if r < 0 {
 				d.AppendNull()
@@ -16,15 +28,9 @@ func (c *Column) Take(rows []int) *Column {
 	return d
 }
 
-// takePlain fills the empty column d from a column without missing cells. It
-// reports false, and leaves d empty, where rows has a negative one or the cells
-// are texts.
-func (d *Column) takePlain(c *Column, rows []int) bool {
-	for _, r := range rows {
-		if r < 0 {
-			return false
-		}
-	}
+// gather fills the empty column d with cells of c. It reports false, and leaves
+// d empty, where the cells are texts.
+func (d *Column) gather(c *Column, rows []int) bool {
 	switch {
 	case c.Field.Type == Double:
 		d.Floats = gather(d.Floats, c.Floats, rows)
@@ -37,13 +43,30 @@ func (d *Column) takePlain(c *Column, rows []int) bool {
 	default:
 		return false
 	}
+	if c.nulls == 0 {
+		d.n = len(rows)
+		return true
+	}
+	d.valid = make([]uint64, (len(rows)+63)/64)
+	for i, r := range rows {
+		d.valid[i>>6] |= c.valid[r>>6] >> (r & 63) & 1 << (i & 63)
+	}
 	d.n = len(rows)
+	d.nulls = d.n - ones(d.valid)
 	return true
 }
 
+func ones(words []uint64) (n int) {
+	for _, w := range words {
+		n += bits.OnesCount64(w)
+	}
+	return n
+}
+
 func gather[T any](dst, src []T, rows []int) []T {
-	for _, r := range rows {
-		dst = append(dst, src[r])
+	dst = dst[:len(rows)]
+	for i, r := range rows {
+		dst[i] = src[r]
 	}
 	return dst
 }
@@ -52,8 +75,9 @@ func gather[T any](dst, src []T, rows []int) []T {
 // negative row gives missing cells.
 func (f *Frame) Take(rows []int) *Frame {
 	g := &Frame{Cols: make([]*Column, len(f.Cols))}
+	all := !hasNegative(rows)
 	for i, c := range f.Cols {
-		g.Cols[i] = c.Take(rows)
+		g.Cols[i] = c.take(rows, all)
 	}
 	return g
 }

@@ -117,7 +117,13 @@ const parallelRows = 1 << 16
 // returns the first column's, as one after the other would.
 func (st *rowMapState) fillAll(src, dst *frame.Frame) error {
 	errs := make([]error, len(st.op.outs))
-	new(learn.Session).Each(len(errs), func(_, i int) { errs[i] = st.fill(i, src, dst) })
+	new(learn.Session).Each(len(errs), func(_, i int) {
+		if c := st.own[i]; c != nil {
+			c.Reset()
+			c.Grow(src.Rows())
+		}
+		errs[i] = st.fill(i, src, dst)
+	})
 	for _, err := range errs {
 		if err != nil {
 			return err

@@ -287,18 +287,7 @@ func replaced(in frame.Schema, i int, value string) (module.Out, error) {
 	return module.Out{
 		Field: f, From: -1, Reads: []int{i},
 		Fill: func(dst *frame.Column, in *frame.Frame) error {
-			c := in.Cols[i]
-			if c.Nulls() == 0 {
-				dst.AppendRange(c, 0, c.Len())
-				return nil
-			}
-			for r := range c.Len() {
-				if c.IsNull(r) {
-					dst.AppendFrom(one, 0)
-				} else {
-					dst.AppendFrom(c, r)
-				}
-			}
+			dst.AppendFilled(in.Cols[i], one)
 			return nil
 		},
 	}, nil

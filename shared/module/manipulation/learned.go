@@ -40,17 +40,12 @@ func learnedValue(mode string, c *frame.Column) (string, error) {
 	if f.Type == frame.String || mode == modeMedian && (f.Type == frame.Boolean || f.Type == frame.DateTime) {
 		return "", module.Errorf(17, "column %q is %s: %q does not apply to it", f.Name, f.Type, mode).At(f.Name)
 	}
-	values := make([]float64, 0, c.Len())
-	for r := range c.Len() {
-		if !c.IsNull(r) {
-			values = append(values, c.Float(r))
-		}
-	}
+	values := c.PresentFloats(nil)
 	var x float64
 	if mode == modeMean {
 		x = mean(values)
 	} else {
-		x = median(values)
+		x = median(slices.Clone(values))
 	}
 	if math.IsInf(x, 0) || math.IsNaN(x) {
 		return "", module.Errorf(33, "column %q: %q would be infinite: its values are too large", f.Name, mode).At(f.Name)

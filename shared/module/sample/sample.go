@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/portico-ml/portico/shared/frame"
+	"github.com/portico-ml/portico/shared/learn"
 	"github.com/portico-ml/portico/shared/module"
 )
 
@@ -81,14 +82,18 @@ func strataColumn(p module.Values, switched, column string, in frame.Schema) (in
 
 // take returns the given rows of a table, in its order.
 func take(f *frame.Frame, rows []int) []*frame.Column {
-	slices.Sort(rows)
+	if !slices.IsSorted(rows) {
+		slices.Sort(rows)
+	}
 	if len(rows) == f.Rows() {
 		return f.Cols
 	}
 	if n := len(rows); n > 0 && rows[n-1]-rows[0] == n-1 {
 		return f.Slice(rows[0], rows[n-1]+1).Cols
 	}
-	return f.Take(rows).Cols
+	cols := make([]*frame.Column, len(f.Cols))
+	new(learn.Session).Each(len(cols), func(_, i int) { cols[i] = f.Cols[i].Take(rows) })
+	return cols
 }
 
 // passAll are the sources of the n columns of the one input.

@@ -153,17 +153,27 @@ func rowSplit(p module.Values, in frame.Schema) (splitter, []int, error) {
 			return nil, nil, module.Errorf(21, "the table has %d rows: splitting needs two", f.Rows())
 		}
 		rng := newRand(seed)
+		chosen, n := make([]bool, f.Rows()), 0
 		for _, stratum := range strata(f, column) {
-			n := len(stratum)
-			order := stratum
-			if random {
-				order = make([]int, n)
-				for k, i := range draw(rng, n) {
-					order[k] = stratum[i]
+			cut := share(fraction, len(stratum), math.Floor)
+			n += cut
+			if !random {
+				for _, r := range stratum[:cut] {
+					chosen[r] = true
 				}
+				continue
 			}
-			cut := share(fraction, n, math.Floor)
-			first, second = append(first, order[:cut]...), append(second, order[cut:]...)
+			for _, i := range draw(rng, len(stratum))[:cut] {
+				chosen[stratum[i]] = true
+			}
+		}
+		first, second = make([]int, 0, n), make([]int, 0, f.Rows()-n)
+		for r, yes := range chosen {
+			if yes {
+				first = append(first, r)
+			} else {
+				second = append(second, r)
+			}
 		}
 		return first, second, nil
 	}, reads(column)[0], nil

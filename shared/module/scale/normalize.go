@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"math"
-	"slices"
 
 	"github.com/portico-ml/portico/shared/frame"
 	"github.com/portico-ml/portico/shared/learn"
@@ -104,11 +103,8 @@ func fitNormalizer(_ context.Context, c *module.Call) ([]byte, error) {
 // learn learns from one column; with zero, one that has one value only becomes 0.
 func (st *normalizer) learn(col *frame.Column, zero bool) normalized {
 	n := normalized{Name: col.Field.Name, Scale: 1}
-	values := present(col)
-	lo, hi := 0.0, 0.0
-	if len(values) > 0 {
-		lo, hi = slices.Min(values), slices.Max(values)
-	}
+	values := col.PresentFloats(nil)
+	lo, hi := extremes(values)
 	switch {
 	case lo == hi && zero:
 		n.Zero = true
@@ -117,7 +113,7 @@ func (st *normalizer) learn(col *frame.Column, zero bool) normalized {
 	case st.Method == methodMinMax:
 		n.Shift, n.Scale = lo, hi-lo
 	case st.Method == methodLogNormal:
-		logs := make([]float64, 0, len(values))
+		var logs []float64
 		for _, v := range values {
 			if v > 0 {
 				logs = append(logs, stablemath.Log(v))
@@ -128,14 +124,26 @@ func (st *normalizer) learn(col *frame.Column, zero bool) normalized {
 	return n
 }
 
+// extremes returns the least and the largest value, 0 for none.
+func extremes(values []float64) (lo, hi float64) {
+	if len(values) > 0 {
+		lo, hi = values[0], values[0]
+	}
+	for _, v := range values {
+		if v < lo {
+			lo = v
+		} else if v > hi {
+			hi = v
+		}
+	}
+	return lo, hi
+}
+
 // moments returns mean and population standard deviation, 0 for one value and
 // for none.
 func moments(values []float64) (m, sd float64) {
-	if len(values) == 0 || slices.Min(values) == slices.Max(values) {
-		if len(values) > 0 {
-			m = values[0]
-		}
-		return m, 0
+	if lo, hi := extremes(values); lo == hi {
+		return lo, 0
 	}
 	m = mean(values)
 	sum := 0.0
@@ -154,6 +162,14 @@ func (st *normalizer) out(in frame.Schema, i int, n *normalized) module.Out {
 		Field: f, From: -1, Reads: []int{i},
 		Fill: func(dst *frame.Column, in *frame.Frame) error {
 			c := in.Cols[i]
+			if c.Field.Type == frame.Double && c.Nulls() == 0 {
+				for r, x := range c.Floats {
+					if err := finite(dst, r, of(x)); err != nil {
+						return err
+					}
+				}
+				return nil
+			}
 			for r := range c.Len() {
 				if c.IsNull(r) {
 					dst.AppendNull()

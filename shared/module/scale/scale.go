@@ -63,15 +63,9 @@ func numeric(c *module.Call, param string) ([]*frame.Column, error) {
 	return cols, nil
 }
 
-// present returns the cells of a column that are not missing.
+// present returns a copy of the cells of a column that are not missing.
 func present(c *frame.Column) []float64 {
-	values := make([]float64, 0, c.Len()-c.Nulls())
-	for r := range c.Len() {
-		if !c.IsNull(r) {
-			values = append(values, c.Float(r))
-		}
-	}
-	return values
+	return slices.Clone(c.PresentFloats(nil))
 }
 
 func mean(values []float64) float64 {
