@@ -49,6 +49,8 @@ type Limits struct {
 	Stuck           time.Duration // without progress, after which sweep sends again: 12 min
 	PlanSlice       time.Duration // of planning in one message: 45 s
 	Lease           time.Duration // of a whole job, renewed meanwhile: 2 min
+	Patience        time.Duration // with a place outside that does not answer: 24 h
+	Look            time.Duration // how often a long step looks whether its job was cancelled: 2 s
 }
 
 func (l Limits) withDefaults() Limits {
@@ -68,6 +70,8 @@ func (l Limits) withDefaults() Limits {
 	def(&l.Stuck, 12*time.Minute)
 	def(&l.PlanSlice, 45*time.Second)
 	def(&l.Lease, 2*time.Minute)
+	def(&l.Patience, 24*time.Hour)
+	def(&l.Look, 2*time.Second)
 	return l
 }
 
@@ -151,6 +155,7 @@ type Batch struct {
 	whole    *semaphore.Weighted // one whole job per process
 	groups   *semaphore.Weighted // bytes of row groups in memory
 	scans    *semaphore.Weighted // planners that read ahead
+	abroad   abroad
 	segments segmentCache
 	buffers  sync.Pool // *buffer
 	status   statusCache

@@ -25,8 +25,11 @@ func (b *Batch) deliver(ctx context.Context, j *job, m *service.Manifest, sec *s
 			continue
 		}
 		if o.Outside != "" {
-			if err := b.deliverTable(ctx, j, files[i], m.Outputs[i].Schema, sec.Sinks[o.Name]); err != nil {
-				return nil, at(err, o.Name)
+			err := b.goOutside(j.Workspace, func() error {
+				return at(b.deliverTable(ctx, j, files[i], m.Outputs[i].Schema, sec.Sinks[o.Name]), o.Name)
+			})
+			if err != nil {
+				return nil, err
 			}
 			shown[o.Name] = blob.Reference{BaseLocation: o.Place.Base, RelativeLocation: o.Place.Path}
 			continue
@@ -45,8 +48,9 @@ func (b *Batch) deliver(ctx context.Context, j *job, m *service.Manifest, sec *s
 		shown[o.Name] = ref
 	}
 	for n, node := range j.Exports {
-		if err := b.deliverExport(ctx, j, n, sec.Exports[node]); err != nil {
-			return nil, at(err, node)
+		err := b.goOutside(j.Workspace, func() error { return at(b.deliverExport(ctx, j, n, sec.Exports[node]), node) })
+		if err != nil {
+			return nil, err
 		}
 	}
 	return shown, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/portico-ml/portico/shared/connect"
@@ -202,12 +203,16 @@ func failureOf(err error) *failure {
 }
 
 // String is the status's Details: code and message, as the old service wrote
-// them.
+// them, and what it is about where the message does not say so.
 func (f *failure) String() string {
-	if f.Code == "" {
-		return f.Msg
+	text := f.Msg
+	if f.Code != "" && !strings.HasPrefix(text, "Error ") { // a module's message begins with its number
+		text = f.Code + ": " + text
 	}
-	return f.Code + ": " + f.Msg
+	if f.Target != "" && !strings.Contains(text, f.Target) {
+		text += " (" + f.Target + ")"
+	}
+	return text
 }
 
 func (j *job) props() (storage.Props, error) {

@@ -1,9 +1,12 @@
 package batch
 
 import (
+	"bytes"
+	"encoding/json"
 	"strings"
 
 	"github.com/portico-ml/portico/shared/fault"
+	"github.com/portico-ml/portico/shared/frame"
 )
 
 // Options are the parts of a job that the old service did not have. They come
@@ -19,6 +22,23 @@ type Options struct {
 	// ExtraColumns is what a column that the service does not know does:
 	// "ignore" (the default) or "error".
 	ExtraColumns string `json:"ExtraColumns,omitempty"`
+}
+
+// UnmarshalJSON refuses what is no option: a name written wrong would else be
+// a policy that is not applied.
+func (o *Options) UnmarshalJSON(text []byte) error {
+	type plain Options
+	var p plain
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&p); err != nil {
+		if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+			return fault.New(fault.BadArgument, "BadParameterValue", "Options has no member %s: there are RowErrors, MaxBadRows, MaxBadPercent and ExtraColumns", frame.Clip([]byte(name))).At("Options")
+		}
+		return err
+	}
+	*o = Options(p)
+	return nil
 }
 
 const (

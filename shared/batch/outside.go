@@ -2,6 +2,7 @@ package batch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -88,6 +89,9 @@ func (b *Batch) describeSink(ctx context.Context, j *job, o *sink, p service.Por
 	if p.Kind != "" && p.Kind != service.Dataset {
 		return fault.New(fault.Unsupported, "DataTypeNotSupported", "output %s is a %s, which goes to a blob only", p.Name, p.Kind)
 	}
+	if to.Source == "" && to.Connection == "" { // a classic reference, and not of one blob
+		return fault.New(fault.BadArgument, "InputBlobRelativeLocationInvalid", "RelativeLocation %q is a folder or a pattern: an output is one file, container/path/file.csv", to.RelativeLocation)
+	}
 	target, err := out.Sink(j.Workspace, to)
 	if err == nil {
 		err = target.Check(ctx, p.Schema)
@@ -138,21 +142,39 @@ func (b *Batch) copyIn(ctx context.Context, id string) error {
 	if err := b.unseal(j, &sec); err != nil {
 		return err
 	}
-	for _, i := range missing {
-		s := &j.Inputs[i]
-		if s.Packed != format.None {
-			err = b.unpackInput(ctx, j, i, &sec)
-		} else {
-			err = b.copyInput(ctx, j, s, sec.Sources[s.Name])
+	err = b.goOutside(j.Workspace, func() error {
+		return b.whileIn(ctx, id, Planning, func(ctx context.Context) error { return b.copyAll(ctx, j, missing, &sec) })
+	})
+	if errors.Is(err, errEnded) { // cancelled
+		if j, err = b.load(ctx, id); err == nil {
+			err = b.tidy(ctx, j)
 		}
-		if err != nil {
-			return at(err, s.Name)
-		}
+		return err
+	}
+	if err != nil {
+		return err
 	}
 	return b.send(ctx, step{Step: stepPlan, Job: id})
 }
 
-func (b *Batch) copyInput(ctx context.Context, j *job, s *source, p connect.Place) error {
+// copyAll makes the snapshots of some inputs of a job.
+func (b *Batch) copyAll(ctx context.Context, j *job, inputs []int, sec *secrets) error {
+	for _, i := range inputs {
+		from, name := b.copyInput, j.Inputs[i].Name
+		if j.Inputs[i].Packed != format.None {
+			from = b.unpackInput
+		}
+		if err := from(ctx, j, i, sec); err != nil {
+			return at(err, name)
+		}
+	}
+	return nil
+}
+
+// copyInput copies an input that is no blob.
+func (b *Batch) copyInput(ctx context.Context, j *job, i int, sec *secrets) error {
+	s := &j.Inputs[i]
+	p := sec.Sources[s.Name]
 	out, err := b.outside(p.Source)
 	if err != nil {
 		return err
@@ -168,6 +190,8 @@ func (b *Batch) copyInput(ctx context.Context, j *job, s *source, p connect.Plac
 	defer r.Close()
 	w := &snapshotWriter{b: b, key: s.Key, try: service.NewID()}
 	switch {
+	case r.Text == nil && len(r.Schema) == 0: // a feed without a record has no columns either
+		err = b.emptyTable(ctx, w, j, i)
 	case r.Text == nil:
 		err = w.table(ctx, r)
 	case r.Format.Name != s.Format: // of a release that made csv of all
@@ -179,6 +203,16 @@ func (b *Batch) copyInput(ctx context.Context, j *job, s *source, p connect.Plac
 		return err
 	}
 	return w.commit(ctx, j.meta())
+}
+
+// emptyTable writes the columns that the service has, and no row.
+func (b *Batch) emptyTable(ctx context.Context, w *snapshotWriter, j *job, i int) error {
+	d, release, err := b.Deployment(ctx, j.Workspace, j.Digest)
+	if err != nil {
+		return err
+	}
+	defer release()
+	return w.write(ctx, frame.AppendCSVHeader(nil, d.Input(i).Schema.Names(), ','))
 }
 
 // unpack has a job read a copy of what s names, where that is compressed. kind

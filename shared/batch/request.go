@@ -3,6 +3,7 @@ package batch
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"slices"
 	"strings"
@@ -35,12 +36,37 @@ func decodeRequest(body []byte) (*request, error) {
 	d := json.NewDecoder(bytes.NewReader(body))
 	r := &request{}
 	if err := d.Decode(r); err != nil {
+		if e, ok := errors.AsType[*fault.Error](err); ok {
+			return nil, e
+		}
 		return nil, fault.New(fault.BadArgument, "RequestBodyInvalid", "The request body is not a batch request: %s.", syntax(err))
 	}
 	if _, err := d.Token(); err != io.EOF {
 		return nil, fault.New(fault.BadArgument, "RequestBodyInvalid", "The request body has something behind its end, at byte %d.", d.InputOffset())
 	}
 	return r, nil
+}
+
+// withoutNaN is a body in which a bare NaN is null: it is no JSON, but what
+// many clients write for a cell that is missing.
+func withoutNaN(body []byte) []byte {
+	if !bytes.Contains(body, []byte("NaN")) {
+		return body
+	}
+	out := make([]byte, 0, len(body)+16)
+	for inside := false; len(body) > 0; {
+		switch c := body[0]; {
+		case c == '"':
+			inside = !inside
+		case c == '\\' && inside && len(body) > 1:
+			out, body = append(out, c), body[1:]
+		case !inside && bytes.HasPrefix(body, []byte("NaN")):
+			out, body = append(out, "null"...), body[3:]
+			continue
+		}
+		out, body = append(out, body[0]), body[1:]
+	}
+	return out
 }
 
 // syntax is a decoding error without any value of the body in it.

@@ -77,6 +77,9 @@ func (b *Batch) origin(ctx context.Context, s *source, sec *secrets) (*blob.Blob
 
 // at names the input or output at fault.
 func at(err error, name string) error {
+	if err == nil {
+		return nil
+	}
 	e := *fault.Of(err)
 	if e.Target == "" {
 		e.Target = name

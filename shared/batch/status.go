@@ -69,6 +69,13 @@ func (b *Batch) Status(ctx context.Context, ws, endpoint, id string) (*Status, e
 		text := j.Failure.String()
 		s.Details = &text
 	}
+	waits, err := b.waitsFor(ctx, j)
+	if err != nil {
+		return nil, err
+	}
+	if waits != "" {
+		s.Details = &waits
+	}
 	switch j.State {
 	case Waiting:
 		s.QueuePosition, err = b.position(ctx, j)

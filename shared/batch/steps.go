@@ -47,9 +47,9 @@ func (b *Batch) step(ctx context.Context, s step) error {
 	case stepPlan:
 		err = b.plan(ctx, s.Job)
 	case stepCopy:
-		err = b.copyIn(ctx, s.Job)
+		err = b.patience(ctx, s.Job, stepCopy, b.copyIn(ctx, s.Job))
 	case stepCommit:
-		err = b.commit(ctx, s.Job)
+		err = b.patience(ctx, s.Job, stepCommit, b.commit(ctx, s.Job))
 	case stepTidy:
 		var j *job
 		if j, err = b.load(ctx, s.Job); err == nil {
@@ -57,6 +57,9 @@ func (b *Batch) step(ctx context.Context, s step) error {
 		}
 	default:
 		return fault.New(fault.BadArgument, "", "a job has no step %q", s.Step)
+	}
+	if errors.Is(err, errNoPlace) {
+		return b.again(ctx, s)
 	}
 	return err
 }
@@ -84,7 +87,7 @@ func (b *Batch) ChunkWorker(places *event.Places) *event.Worker[work] {
 		},
 		Do: func(ctx context.Context, w work) error {
 			if w.Whole {
-				return b.runWhole(ctx, w.Job)
+				return b.patience(ctx, w.Job, stepWhole, b.runWhole(ctx, w.Job))
 			}
 			return b.runChunk(ctx, w.Job, w.Chunk)
 		},

@@ -31,6 +31,7 @@ type Submission struct {
 
 // Submit registers a job and returns its id. Nothing runs before Start.
 func (b *Batch) Submit(ctx context.Context, s Submission) (id string, err error) {
+	s.Body = withoutNaN(s.Body)
 	r, err := decodeRequest(s.Body)
 	if err != nil {
 		return "", err
@@ -194,7 +195,10 @@ func (b *Batch) describeOutput(ctx context.Context, o *sink, p service.Port, to 
 		return err
 	}
 	target, err := b.Blobs.Open(ctx, ref, true)
-	if fault.Is(err, fault.Forbidden) {
+	if err == nil {
+		err = target.Writable(ctx)
+	}
+	if fault.Is(err, fault.Forbidden) || fault.Is(err, fault.NotFound) {
 		err = fault.New(fault.BadArgument, "InvalidBlob", "%s cannot be written: %s", p.Name, fault.Of(err).Msg).Because(err)
 	}
 	if err != nil {

@@ -54,6 +54,9 @@ func (b *Batch) runWhole(ctx context.Context, id string) error {
 	}
 	var out exports
 	t, err := b.holdWhole(ctx, l, j, &out)
+	if errors.Is(err, errEnded) { // cancelled
+		return nil
+	}
 	if err != nil {
 		l.release(ctx) // the next try need not wait for it to lapse
 		return err
@@ -177,6 +180,10 @@ func (l *lease) renew(ctx context.Context, lost context.CancelCauseFunc, epoch i
 		case err == nil || now().Sub(held) > l.b.lim.Lease:
 			l.b.log.WarnContext(ctx, "lease lost", "job", l.job, "epoch", epoch)
 			lost(errLeaseLost)
+			return
+		}
+		if j, err := l.b.load(ctx, l.job); err == nil && j.State.Ended() {
+			lost(errEnded)
 			return
 		}
 	}
