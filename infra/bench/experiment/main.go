@@ -25,6 +25,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 	"time"
@@ -49,9 +50,10 @@ func main() {
 	rows := flag.Int("rows", 1_000_000, "rows of the table")
 	python := flag.String("python", "", "a Python with pandas, numpy and xgboost; without one ours is measured alone")
 	threads := flag.Int("threads", 2, "of both")
+	profile := flag.String("cpuprofile", "", "write a processor profile of our run here")
 	flag.Parse()
 	runtime.GOMAXPROCS(*threads)
-	if err := measure(ctx, *rows, *python, *threads, os.Stdout); err != nil {
+	if err := measure(ctx, *rows, *python, *threads, *profile, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "experiment:", err)
 		os.Exit(1)
 	}
@@ -66,7 +68,7 @@ type outcome struct {
 	MB       float64            `json:"mb"`
 }
 
-func measure(ctx context.Context, rows int, python string, threads int, out io.Writer) error {
+func measure(ctx context.Context, rows int, python string, threads int, profile string, out io.Writer) error {
 	dir, err := os.MkdirTemp("", "experiment")
 	if err != nil {
 		return err
@@ -76,7 +78,7 @@ func measure(ctx context.Context, rows int, python string, threads int, out io.W
 	if err := generate(table, rows); err != nil {
 		return err
 	}
-	ours, err := own(ctx, dir, table)
+	ours, err := own(ctx, dir, table, profile)
 	if err != nil {
 		return err
 	}
@@ -128,7 +130,7 @@ func generate(path string, rows int) error {
 }
 
 // own runs the experiment as the program would, on an embedded store.
-func own(ctx context.Context, dir, table string) (*outcome, error) {
+func own(ctx context.Context, dir, table, profile string) (*outcome, error) {
 	db, err := sqlite.Open(filepath.Join(dir, "store"), sqlite.Options{})
 	if err != nil {
 		return nil, err
@@ -166,7 +168,12 @@ func own(ctx context.Context, dir, table string) (*outcome, error) {
 	if err := os.WriteFile("/proc/self/clear_refs", []byte("5"), 0); err != nil {
 		return nil, err
 	}
-	if err := r.Execute(ctx, runs.Message{Workspace: ws, Run: run.ID}); err != nil {
+	stop, err := profiled(profile)
+	if err != nil {
+		return nil, err
+	}
+	err = r.Execute(ctx, runs.Message{Workspace: ws, Run: run.ID})
+	if err = errors.Join(err, stop()); err != nil {
 		return nil, err
 	}
 	if run, err = r.Get(ctx, ws, run.ID); err != nil {
@@ -176,9 +183,15 @@ func own(ctx context.Context, dir, table string) (*outcome, error) {
 		return nil, fmt.Errorf("the run is %s: %+v", run.State, run.Error)
 	}
 	o := &outcome{Steps: make(map[string]float64), MB: peak()}
-	for _, n := range run.Nodes {
-		o.Steps[n.ID] = n.Ended.Sub(n.Started).Seconds()
+	// A node is at work until the next one is; what it gave is stored beside that.
+	for i, n := range run.Nodes {
+		end := run.Ended
+		if i+1 < len(run.Nodes) {
+			end = run.Nodes[i+1].Started
+		}
+		o.Steps[n.ID] = end.Sub(n.Started).Seconds()
 	}
+	o.Steps["train"] += o.Steps["learner"]
 	p, err := r.Preview(ctx, ws, run.ID, "evaluate", "", runs.Look{Rows: 1})
 	if err != nil {
 		return nil, err
@@ -191,6 +204,25 @@ func own(ctx context.Context, dir, table string) (*outcome, error) {
 		}
 	}
 	return o, nil
+}
+
+// profiled writes a processor profile to a file, until stop; to none where path
+// is empty.
+func profiled(path string) (stop func() error, err error) {
+	if path == "" {
+		return func() error { return nil }, nil
+	}
+	to, err := os.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(to); err != nil {
+		return nil, errors.Join(err, to.Close())
+	}
+	return func() error {
+		pprof.StopCPUProfile()
+		return to.Close()
+	}, nil
 }
 
 // peak is the most memory that this process has held, in MB.
