@@ -103,6 +103,7 @@ type setFeature struct {
 	feature    int
 	base, size uint32   // its slots
 	categories []uint32 // those that some set holds, ascending
+	index      []int32  // of a category in categories, -1 where no set holds it; nil where they are far apart
 	ends       []uint32 // members[ends[i-1]:ends[i]]: slots that hold category i
 	members    []uint32
 	missing    []uint32 // slots where a missing value goes right
@@ -232,6 +233,7 @@ func (e *Ensemble) assignSets(f *file, m *slotMap, modes []uint8, feature, lo, h
 	}
 	slices.Sort(sf.categories)
 	sf.categories = slices.Compact(sf.categories)
+	sf.indexCategories()
 	// Slots are given set by set; members are then counted into place category
 	// by category, each category's in the order of slots.
 	at := make([]uint32, len(sf.categories)+1) // at[i]: where category i's next member goes
@@ -270,6 +272,33 @@ func (e *Ensemble) assignSets(f *file, m *slotMap, modes []uint8, feature, lo, h
 	sf.size = uint32(next) - sf.base
 	e.sets = append(e.sets, sf)
 	return next
+}
+
+// indexCategories spares small codes, as those of text levels are, the search.
+func (sf *setFeature) indexCategories() {
+	n := len(sf.categories)
+	if n == 0 || int(sf.categories[n-1]) >= 64+4*n {
+		return
+	}
+	sf.index = make([]int32, sf.categories[n-1]+1)
+	fill(sf.index, -1)
+	for i, c := range sf.categories {
+		sf.index[c] = int32(i)
+	}
+}
+
+// find returns where a category stands in categories, -1 where it does not.
+func (sf *setFeature) find(category uint32) int {
+	if sf.index != nil {
+		if int(category) < len(sf.index) {
+			return int(sf.index[category])
+		}
+		return -1
+	}
+	if i, ok := slices.BinarySearch(sf.categories, category); ok {
+		return i
+	}
+	return -1
 }
 
 // test returns the slot a node reads and the rank at which it goes right.

@@ -228,7 +228,7 @@ func padLeaves[T number](dst, leaves []T, s *scratch, nodes []uint64, depth uint
 	}
 }
 
-func fill[T number](dst []T, v T) {
+func fill[T number | int32](dst []T, v T) {
 	for i := range dst {
 		dst[i] = v
 	}

@@ -1,9 +1,6 @@
 package trees
 
-import (
-	"math"
-	"slices"
-)
+import "math"
 
 // BlockRows is the most rows that one Predict takes.
 const BlockRows = 64
@@ -222,8 +219,8 @@ func (f *setFeature) in(v float64) []uint32 {
 	if !(v >= 0 && v < MaxCategory+1) {
 		return nil
 	}
-	i, ok := slices.BinarySearch(f.categories, uint32(v)) // truncated
-	if !ok {
+	i := f.find(uint32(v)) // truncated
+	if i < 0 {
 		return nil
 	}
 	lo := uint32(0)

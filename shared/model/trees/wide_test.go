@@ -104,6 +104,7 @@ func TestBatch(t *testing.T) {
 	}{
 		{"depth 6", randomForest(rng, 12, 1, 100, 6, 0.05, Less), true},
 		{"depth 6, categories", randomForest(rng, 12, 1, 50, 6, 0.05, Less, LessEqual, In), true},
+		{"depth 6, categories far apart", farApart(randomForest(rng, 12, 1, 50, 6, 0.05, Less, In)), true},
 		{"depth 1", randomForest(rng, 5, 1, 33, 1, 0, Less), true},
 		{"one leaf", randomForest(rng, 3, 1, 3, 0, 0, Less), true},
 		{"many cuts", randomForest(rng, 1, 1, 200, 6, 0, Less), true},
@@ -308,6 +309,18 @@ func mixed(rng *rand.Rand) *Forest {
 	f := randomForest(rng, 9, 2, 16, 6, 0.1, Less)
 	f.Trees = append(f.Trees, randomForest(rng, 9, 2, 24, 2, 0.1, Less).Trees...)
 	f.Trees = append(f.Trees, randomForest(rng, 9, 2, 5, 4, 0.1, Less).Trees...)
+	return f
+}
+
+// farApart puts a large category into every set.
+func farApart(f *Forest) *Forest {
+	for _, t := range f.Trees {
+		for i := range t.Nodes {
+			if n := &t.Nodes[i]; n.Test == In {
+				n.Set = append(n.Set, 1<<20)
+			}
+		}
+	}
 	return f
 }
 
