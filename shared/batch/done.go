@@ -37,11 +37,29 @@ func (d *done) props() (storage.Props, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode done row: %w", err)
 	}
-	return storage.Props{"done": doc}, nil
+	p := storage.Props{}
+	for i := 0; len(doc) > 0; i++ {
+		n := min(len(doc), storage.MaxPropertyBlob)
+		p[doneProp(i)], doc = doc[:n], doc[n:]
+	}
+	return p, nil
+}
+
+// doneProp is the name of the i-th property that holds a row's document: what
+// the end of a file says of a thousand columns is more than one takes.
+func doneProp(i int) string {
+	if i == 0 {
+		return "done"
+	}
+	return fmt.Sprintf("done%d", i)
 }
 
 func decodeDone(e storage.Entity) (d done, err error) {
-	if err := json.Unmarshal(e.Props.Bytes("done"), &d); err != nil {
+	var doc []byte
+	for i := range len(e.Props) {
+		doc = append(doc, e.Props.Bytes(doneProp(i))...)
+	}
+	if err := json.Unmarshal(doc, &d); err != nil {
 		return d, fmt.Errorf("decode done row %s/%s: %w", e.Partition, e.Row, err)
 	}
 	return d, nil

@@ -1,9 +1,11 @@
 package batch
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/portico-ml/portico/shared/storage"
 )
 
@@ -82,5 +84,21 @@ func TestSafe(t *testing.T) {
 	}
 	if safe("output1") != "output1" || safe(errorFile) != errorFile {
 		t.Error("a plain name was changed")
+	}
+}
+
+// What the end of a file says of a wide part is more than a property takes.
+func TestDone_wide(t *testing.T) {
+	r := newRig(t)
+	want := done{totals: totals{Chunks: 1, RowsIn: 7, Bytes: []int64{3}}, Tails: [][]byte{bytes.Repeat([]byte("columns "), 30_000)}, At: now()}
+	if err := r.b.record(t.Context(), "wide", 3, want); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := r.b.group(t.Context(), "wide", 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[int]done{3: want}, rows, cmp.AllowUnexported(done{})); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
