@@ -306,8 +306,11 @@ func (s *sheet) refusal(r frame.BadRecord) error {
 	return fault.New(fault.BadUserArgument, r.Code, "%s, %s %d%s: %s", s.name(), where, r.Record, line, r.Reason).At(s.name())
 }
 
-// long is a chunk that is one record above the limit.
+// long is a chunk that is one line above the limit: a record, or a comment.
 func (s *sheet) long(c chunk) error {
+	if c.Records == 0 {
+		return nil
+	}
 	s.RowsIn++
 	return s.bad(frame.BadRecord{
 		Record: c.First, Line: c.Line, Code: "InputParseError",
