@@ -80,6 +80,10 @@ func (s *sim) handle(i *instance, m *simMessage, then func(ok bool)) {
 			then(true)
 		})
 	case "plan":
+		if j.planned > 0 { // it came again: the job runs already
+			s.launch(i, j, 0, then)
+			return
+		}
 		s.scan(i, j, then, func() {
 			s.do(i, j, 0, s.program.plan, then, func() {
 				j.planned = s.now
@@ -200,8 +204,11 @@ func (s *sim) scan(i *instance, j *simJob, fail func(bool), then func()) {
 	}
 }
 
-// launch sends the first window.
+// launch sends the first window, as far as it is not done.
 func (s *sim) launch(i *instance, j *simJob, n int, then func(bool)) {
+	for n < min(j.window, j.chunks) && j.done[n] {
+		n++
+	}
 	if n == min(j.window, j.chunks) {
 		then(true)
 		return
