@@ -35,14 +35,22 @@ func AppendCSVRows(dst []byte, f *Frame, lo, hi int, comma byte) []byte {
 			if i > 0 {
 				dst = append(dst, comma)
 			}
-			switch {
-			case c.IsNull(r):
-			case c.Field.Type != String:
-				dst = c.Print(dst, r)
-			case c.Field.Levels != nil:
-				dst = AppendCSVField(dst, c.Level(r), comma)
+			if c.IsNull(r) {
+				continue
+			}
+			switch c.Field.Type {
+			case Double:
+				dst = AppendDouble(dst, c.Floats[r])
+			case Int32, Int64:
+				dst = appendInt(dst, c.Ints[r])
+			case String:
+				if c.Field.Levels != nil {
+					dst = AppendCSVField(dst, c.Level(r), comma)
+				} else {
+					dst = AppendCSVField(dst, c.bytes[c.textStart(r):c.ends[r]], comma)
+				}
 			default:
-				dst = AppendCSVField(dst, c.Text(r), comma)
+				dst = c.Print(dst, r)
 			}
 		}
 		if len(dst) == start {

@@ -291,7 +291,35 @@ loop:
 	return 0, tooLarge
 }
 
-func appendInt(dst []byte, v int64) []byte { return strconv.AppendInt(dst, v, 10) }
+func appendInt(dst []byte, v int64) []byte {
+	if v < 0 {
+		return appendUint(append(dst, '-'), -uint64(v))
+	}
+	return appendUint(dst, uint64(v))
+}
+
+// appendUint appends n. How many of its last four digits there are decides no
+// branch, for in a column that cannot be foreseen.
+func appendUint(dst []byte, n uint64) []byte {
+	if n >= 10_000 {
+		return strconv.AppendUint(dst, n, 10)
+	}
+	d := fourDigits(uint32(n))
+	zeros := bits.TrailingZeros32(d|1<<24) / 8 // before the first digit, but for the last one
+	dst = binary.LittleEndian.AppendUint32(dst, (d|zeroDigits)>>(8*zeros))
+	return dst[:len(dst)-zeros]
+}
+
+const zeroDigits = 0x30303030 // 0000
+
+// fourDigits returns the digits of n < 10,000, each in a byte, the first in the
+// lowest one.
+func fourDigits(n uint32) uint32 {
+	high := n * 5243 >> 19 // n/100
+	pairs := high | (n-100*high)<<16
+	tens := pairs * 103 >> 10 & 0x000F000F
+	return tens | (pairs-10*tens)<<8
+}
 
 // AppendDouble appends the shortest decimal that reads back to v, laid out as
 // .NET does: plain for 1e-4 ≤ |v| < 1e15, else as in 1.5E-05 and 1E+15. Minus
@@ -309,26 +337,22 @@ func AppendDouble(dst []byte, v float64) []byte {
 	// A decimal of at most 15 digits is told apart from every other such one
 	// by its float64; so if v is n/10^4 with n that short, that is shortest.
 	if s := a * 1e4; s < 1e15 {
-		if n := uint64(s + 0.5); float64(n)/1e4 == a {
-			return appendFixed4(dst, n, v < 0)
+		if n := int64(s + 0.5); float64(n)/1e4 == a {
+			if v < 0 {
+				dst = append(dst, '-')
+			}
+			return appendFixed4(dst, uint64(n))
 		}
 	}
 	return strconv.AppendFloat(dst, v, 'f', -1, 64)
 }
 
 // appendFixed4 appends n/10^4 without trailing zeros.
-func appendFixed4(dst []byte, n uint64, neg bool) []byte {
-	if neg {
-		dst = append(dst, '-')
-	}
-	dst = strconv.AppendUint(dst, n/1e4, 10)
-	frac := n % 1e4
-	if frac == 0 {
-		return dst
-	}
-	dst = append(dst, '.', byte('0'+frac/1000), byte('0'+frac/100%10), byte('0'+frac/10%10), byte('0'+frac%10))
-	for dst[len(dst)-1] == '0' {
-		dst = dst[:len(dst)-1]
-	}
-	return dst
+func appendFixed4(dst []byte, n uint64) []byte {
+	dst = appendUint(dst, n/1e4)
+	d := fourDigits(uint32(n % 1e4))
+	count := 4 - bits.LeadingZeros32(d)/8
+	count += (count + 3) / 4 // the point, where a digit follows
+	dst = binary.LittleEndian.AppendUint64(dst, '.'|uint64(d|zeroDigits)<<8)
+	return dst[:len(dst)-8+count]
 }

@@ -70,6 +70,31 @@ func TestAppendDoubleShortest(t *testing.T) {
 	}
 }
 
+// TestFewDigits prints all numbers of four digits before and behind the point.
+func TestFewDigits(t *testing.T) {
+	dst := []byte("x")
+	check := func(got []byte, want string) {
+		t.Helper()
+		if string(got) != "x"+want {
+			t.Fatalf("printed %q, want %q", got[1:], want)
+		}
+	}
+	for n := range int64(20_000) {
+		check(appendInt(dst, n), strconv.FormatInt(n, 10))
+		check(appendInt(dst, -n), strconv.FormatInt(-n, 10))
+		for _, v := range []float64{float64(n), float64(n) / 1e4, -float64(n+1) / 1e4, 31 + float64(n)/1e2} {
+			want := strconv.FormatFloat(v, 'f', -1, 64)
+			if a := math.Abs(v); a > 0 && a < 1e-4 {
+				continue
+			}
+			check(AppendDouble(dst, v), want)
+		}
+	}
+	for _, n := range []int64{math.MinInt64, math.MaxInt64} {
+		check(appendInt(dst, n), strconv.FormatInt(n, 10))
+	}
+}
+
 func TestPow10Table(t *testing.T) {
 	for e := minPow10; e <= maxPow10; e++ {
 		p := pow10[e-minPow10]
