@@ -26,7 +26,7 @@ type Document struct {
 }
 
 // Node is a vertex: exactly one of Module, AssetID, InputID and OutputID is
-// set.
+// set in a document without problems.
 type Node struct {
 	Module      string
 	CodeVersion int // of the module; 0 = the newest

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/portico-ml/portico/shared/fault"
@@ -72,6 +73,29 @@ func Parse(body []byte) (*Document, error) {
 		return nil, bad("text after the end of the experiment document, at byte %d", dec.InputOffset())
 	}
 	return d, nil
+}
+
+// Skim reads of a document that does not parse what names modules and their
+// parameters, as far as it can be made out.
+func Skim(body []byte) *Document {
+	var loose struct {
+		Nodes map[string]struct {
+			Module     string                     `json:"module"`
+			Parameters map[string]json.RawMessage `json:"parameters"`
+		} `json:"nodes"`
+	}
+	_ = json.Unmarshal(body, &loose) // what is of the wrong type is passed over
+	d := &Document{Nodes: make(map[string]*Node, len(loose.Nodes))}
+	for id, l := range loose.Nodes {
+		n := &Node{Module: l.Module, Parameters: make(map[string]string, len(l.Parameters))}
+		for name, raw := range l.Parameters {
+			if text := strings.Trim(string(raw), `"`); text != "null" {
+				n.Parameters[name] = text
+			}
+		}
+		d.Nodes[id] = n
+	}
+	return d
 }
 
 type parser struct{ dec *json.Decoder }
@@ -259,22 +283,7 @@ func (p *parser) node(place string) (*Node, error) {
 		}
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	is := 0
-	for _, s := range []string{n.Module, n.AssetID, n.InputID, n.OutputID} {
-		if s != "" {
-			is++
-		}
-	}
-	if is != 1 {
-		return nil, bad("%s: must have exactly one of module, assetId, inputId and outputId", place).At(place)
-	}
-	if n.Module == "" && (len(n.Parameters) > 0 || n.CodeVersion != 0) {
-		return nil, bad("%s: only a module has parameters and a code version", place).At(place)
-	}
-	return n, nil
+	return n, err
 }
 
 func (p *parser) edge(place string) (Edge, error) {

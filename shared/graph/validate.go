@@ -114,6 +114,9 @@ func (w *wiring) parameters(open bool) {
 		}
 		var problems []module.Problem
 		v.Values, problems = v.Mod.Resolve(given, filled[v.ID]...)
+		if len(problems) == 0 && len(filled[v.ID]) == 0 {
+			problems = v.Mod.Misnamed(v.Values)
+		}
 		for _, p := range problems {
 			w.problem(Problem{Node: v.ID, Parameter: p.Param, Rule: p.Rule}, p.Number, "node %q (%s): %s", v.ID, v.Mod.Name, p.Message)
 		}

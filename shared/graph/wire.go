@@ -106,6 +106,7 @@ type Problem struct {
 type wiring struct {
 	*Graph
 	palette  *module.Palette
+	badly    map[string]bool // places whose source has been reported
 	problems []Problem
 }
 
@@ -116,7 +117,7 @@ func (w *wiring) problem(p Problem, number int, format string, args ...any) {
 
 // wire resolves nodes and edges. Where it reports nothing, the graph is whole.
 func wire(d *Document, palette *module.Palette) *wiring {
-	w := &wiring{Graph: &Graph{Doc: d, index: make(map[string]int)}, palette: palette}
+	w := &wiring{Graph: &Graph{Doc: d, index: make(map[string]int)}, palette: palette, badly: make(map[string]bool)}
 	ids := slices.Sorted(maps.Keys(d.Nodes))
 	if len(ids) == 0 {
 		w.problem(Problem{Rule: "empty"}, 3, "the experiment has no nodes")
@@ -156,6 +157,12 @@ func (w *wiring) vertex(id string, n *Node) Vertex {
 		w.problem(Problem{Node: id, Rule: "bad-name"}, 2, "node id %q is not %s", id, nameRule)
 	}
 	switch {
+	case n.things() != 1:
+		w.problem(Problem{Node: id, Rule: "bad-node"}, 2, "node %q must have exactly one of module, assetId, inputId and outputId; it has %d", id, n.things())
+		return v
+	case n.Module == "" && (len(n.Parameters) > 0 || n.CodeVersion != 0):
+		w.problem(Problem{Node: id, Rule: "bad-node"}, 2, "node %q has parameters or a code version, which only a module has", id)
+		return v
 	case n.Module != "":
 		v.Mod = w.palette.Lookup(n.Module)
 		if v.Mod != nil && n.CodeVersion > 0 {
@@ -193,6 +200,16 @@ func (w *wiring) vertex(id string, n *Node) Vertex {
 	return v
 }
 
+// things counts what the node says it is.
+func (n *Node) things() (count int) {
+	for _, s := range []string{n.Module, n.AssetID, n.InputID, n.OutputID} {
+		if s != "" {
+			count++
+		}
+	}
+	return count
+}
+
 func (w *wiring) unknownModule(id string, n *Node) {
 	p := Problem{Node: id, Rule: "unknown-module"}
 	switch instead := module.Refused(n.Module); {
@@ -224,12 +241,17 @@ func (w *wiring) edges() {
 		if !ok2 {
 			w.problem(Problem{Node: e.TargetNode, Rule: "unknown-node"}, 2, "%s ends at node %q, which is not there", place, e.TargetNode)
 		}
-		if !ok1 || !ok2 {
-			continue
+		from, to := None, None
+		if ok1 {
+			from, ok1 = w.sourcePort(place, src, e.SourcePort)
 		}
-		from, ok1 := w.sourcePort(place, src, e.SourcePort)
-		to, ok2 := w.targetPort(place, dst, e.TargetPort)
+		if ok2 {
+			to, ok2 = w.targetPort(place, dst, e.TargetPort)
+		}
 		if !ok1 || !ok2 {
+			if ok2 {
+				w.badly[w.place(to)] = true
+			}
 			continue
 		}
 		if w.Nodes[src].InputID != "" {
@@ -250,6 +272,8 @@ func (w *wiring) sourcePort(place string, v int, id string) (Ref, bool) {
 	n := &w.Nodes[v]
 	port := -1
 	switch {
+	case n.things() != 1:
+		return None, false // reported
 	case n.Module != "":
 		if n.Mod == nil {
 			return None, false // reported
@@ -269,6 +293,8 @@ func (w *wiring) targetPort(place string, v int, id string) (Ref, bool) {
 	n := &w.Nodes[v]
 	port := -1
 	switch {
+	case n.things() != 1:
+		return None, false // reported
 	case n.Module != "":
 		if n.Mod == nil {
 			return None, false // reported
@@ -320,7 +346,7 @@ func (w *wiring) services(feeds map[int][]Ref) {
 		if v.OutputID != "" {
 			name, kind = v.OutputID, "output"
 		}
-		if name == "" {
+		if name == "" || v.things() != 1 {
 			continue
 		}
 		if other, dup := seen[kind+name]; dup {
@@ -475,6 +501,7 @@ func (w *wiring) ports() {
 				want, id, optional = v.Mod.Inputs[k].Kind, v.Mod.Inputs[k].ID, v.Mod.Inputs[k].Optional
 			}
 			switch {
+			case r == None && w.badly[w.place(Ref{i, k})]: // reported
 			case r == None && v.OutputID != "":
 				w.problem(Problem{Node: v.ID, Rule: "not-connected"}, 3, "web service output %q is connected to nothing", v.OutputID)
 			case r == None && !optional:

@@ -207,7 +207,7 @@ func clip(text string) string { return frame.Clip([]byte(text)) }
 
 func (p *Param) inRange(x float64) error {
 	if p.Range != nil && (x < p.Range.Min || x > p.Range.Max) {
-		return fmt.Errorf("%v is outside %v to %v", x, p.Range.Min, p.Range.Max)
+		return fmt.Errorf("%v is not %s", x, p.Range)
 	}
 	return nil
 }
@@ -286,6 +286,23 @@ func (s *Spec) Resolve(given map[string]string, open ...string) (Values, []Probl
 		}
 	}
 	return v, problems
+}
+
+// String says the range in words: "from 1 to 10", "above 0".
+func (r *Range) String() string {
+	low := fmt.Sprintf("from %v", r.Min)
+	if r.Min == math.SmallestNonzeroFloat64 {
+		low = "above 0"
+	}
+	switch {
+	case r.Max == math.MaxFloat64 && r.Min == 0:
+		return "0 or more"
+	case r.Max == math.MaxFloat64:
+		return low
+	case low == "above 0":
+		return fmt.Sprintf("above 0 and at most %v", r.Max)
+	}
+	return fmt.Sprintf("%s to %v", low, r.Max)
 }
 
 // checked is the problem that a parameter's Check told of.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/learn"
 	"github.com/portico-ml/portico/shared/service"
 )
@@ -151,6 +152,22 @@ func (u *Untrained) Learners() ([]Candidate, error) {
 		}
 	}
 	return out, nil
+}
+
+// Misnamed tells why parameters that hold each by itself name no learner
+// together; nothing of a module that names none, or one that wraps another.
+func (m *Module) Misnamed(v Values) []Problem {
+	if m.Learner == nil || len(m.Inputs) > 0 {
+		return nil
+	}
+	combos, err := v.combinations()
+	if err == nil {
+		_, err = m.Learner(combos[0], nil)
+	}
+	if err == nil {
+		return nil
+	}
+	return []Problem{checked(fault.Of(err).Target, err)}
 }
 
 // TrainerMode is the parameter of learners that have ranges, and its options.
