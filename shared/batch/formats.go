@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/portico-ml/portico/shared/connect"
 	"github.com/portico-ml/portico/shared/connect/blob"
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/frame"
@@ -33,11 +34,8 @@ func kindName(f *format.Format, c format.Compression) string {
 // ofTable returns the format of a table's file: as it is given, else by the end
 // of its name. ok is false for what a job does not read or write.
 func ofTable(given, file string) (name string, ok bool) {
-	f, c := format.OfFile(file)
-	if given != "" {
-		f, c = fileKind(given)
-	}
-	if f == nil || !slices.Contains(tables, f.Name) || c != format.None && !f.Text() {
+	f, c, err := connect.FileFormat(given, file)
+	if err != nil || !slices.Contains(tables, f.Name) {
 		return "", false
 	}
 	return kindName(f, c), true

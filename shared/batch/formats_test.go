@@ -2,10 +2,13 @@ package batch
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"strings"
 	"testing"
 
+	"github.com/portico-ml/portico/shared/connect"
+	"github.com/portico-ml/portico/shared/connect/blob"
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/frame"
 	"github.com/portico-ml/portico/shared/frame/format"
@@ -407,6 +410,15 @@ func TestFormats_named(t *testing.T) {
 		}
 	}
 
+	// A name says how a file is compressed, where its format is given.
+	packed := newRig(t)
+	packed.putBytes("in.gz", written(t, "tsv.gz", small, packed.dep.(*tariff).in, 0))
+	id := packed.submit(strings.Replace(between("in.gz", "out.csv", ""), `"Input":{`, `"Input":{"Format":"tsv",`, 1))
+	packed.drain()
+	if got := packed.outcome(id).out; got != smallScored {
+		t.Errorf("output %q", got)
+	}
+
 	r := newRig(t)
 	r.put("in.csv", small)
 	r.put("out.csv", "mine")
@@ -422,7 +434,7 @@ func TestFormats_named(t *testing.T) {
 	if _, err := r.b.Submit(t.Context(), r.submission(between("in.csv", "out.svmlight", ""))); err != nil && !strings.Contains(err.Error(), "SVMLight holds numbers only") {
 		t.Errorf("svmlight: %v", err)
 	}
-	id := r.submitOther(strings.Replace(between("in.csv", "out.csv", ""), `"Output":{`, `"Output":{"KeepExisting":true,`, 1))
+	id = r.submitOther(strings.Replace(between("in.csv", "out.csv", ""), `"Output":{`, `"Output":{"KeepExisting":true,`, 1))
 	r.drain()
 	if s := r.status(id); s.StatusCode != Failed || !strings.Contains(details(s), "is there already") || readAll(t, r.raw.Blobs, "out.csv") != "mine" {
 		t.Errorf("a blob that is to be kept: %s: %s", s.StatusCode, details(s))
@@ -431,6 +443,45 @@ func TestFormats_named(t *testing.T) {
 	r.drain()
 	if s := r.status(id); s.StatusCode != Finished {
 		t.Errorf("a blob that is new: %s: %s", s.StatusCode, details(s))
+	}
+}
+
+// lake is a connection of the settings that leads to a blob.
+type lake struct {
+	*world
+	blobs storage.Blobs
+}
+
+func (l lake) Sink(_ string, p connect.Place) (connect.Sink, error) {
+	return lakeBlob{&worldTable{l.world, p.RelativeLocation}, l.blobs}, nil
+}
+
+type lakeBlob struct {
+	*worldTable
+	blobs storage.Blobs
+}
+
+func (l lakeBlob) FileFormat() (*format.Format, format.Compression) { return format.OfFile(l.name) }
+
+func (l lakeBlob) Target(context.Context) (*blob.Blob, error) { return blob.Own(l.blobs, l.name), nil }
+
+// Where a connection leads to a blob, its file is staged as any other and
+// copied there.
+func TestFormats_connection(t *testing.T) {
+	for _, kind := range kinds {
+		r := newRig(t)
+		r.world = lake{newWorld(""), r.caller.Blobs}
+		r.restart()
+		r.put("in.csv", small)
+		id := r.submit(`{"Input":` + ref("in.csv") + `,"Output":{"Connection":"lake","RelativeLocation":"c/out.` + kind + `"},"GlobalParameters":{"rate":"0.5"}}`)
+		r.drain()
+		s := r.status(id)
+		if s.StatusCode != Finished || s.Results["output1"].RelativeLocation != "c/out."+kind {
+			t.Fatalf("%s: %s: %s %+v", kind, s.StatusCode, details(s), s.Results)
+		}
+		if got := asCSV(t, kind, []byte(readAll(t, r.raw.Blobs, "c/out."+kind)), r.dep.(*tariff).out); got != smallScored {
+			t.Errorf("%s: output:\n%s", kind, got)
+		}
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/portico-ml/portico/shared/connect"
+	"github.com/portico-ml/portico/shared/connect/blob"
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/frame"
 	"github.com/portico-ml/portico/shared/frame/format"
@@ -79,8 +80,15 @@ func (b *Batch) describeSource(j *job, s *source, p connect.Place, sec *secrets)
 	return nil
 }
 
-// describeSink checks the place of an output that is no blob, and that it can
-// be written.
+// blobSink is a sink that is one blob: an output is staged in its format and
+// copied to it as it is.
+type blobSink interface {
+	FileFormat() (*format.Format, format.Compression)
+	Target(ctx context.Context) (*blob.Blob, error)
+}
+
+// describeSink checks the place of an output that is no blob, or one that a
+// connection leads to, and that it can be written.
 func (b *Batch) describeSink(ctx context.Context, j *job, o *sink, p service.Port, to connect.Place, sec *secrets) error {
 	out, err := b.outside(to.Source)
 	if err != nil {
@@ -101,6 +109,10 @@ func (b *Batch) describeSink(ctx context.Context, j *job, o *sink, p service.Por
 	}
 	o.Outside = kindOf(to)
 	o.Place = &place{Base: to.Server, Path: strings.TrimPrefix(to.Database+"/"+to.Table, "/")}
+	if t, ok := target.(blobSink); ok {
+		o.Format, o.NoHeader = kindName(t.FileFormat()), to.NoHeader
+		o.Place = &place{Path: strings.TrimPrefix(to.RelativeLocation, "/")}
+	}
 	sec.Sinks[p.Name] = to
 	return nil
 }
@@ -346,7 +358,8 @@ func made(err error) error {
 // deliveryBytes is how much is read of a committed file at once.
 const deliveryBytes = 4 << 20
 
-// deliverTable writes a committed output to a place that is no blob.
+// deliverTable writes a committed output to a place that describeSink has
+// checked.
 func (b *Batch) deliverTable(ctx context.Context, j *job, f file, schema frame.Schema, to connect.Place) error {
 	out, err := b.outside(to.Source)
 	if err != nil {
@@ -355,6 +368,13 @@ func (b *Batch) deliverTable(ctx context.Context, j *job, f file, schema frame.S
 	target, err := out.Sink(j.Workspace, to)
 	if err != nil {
 		return err
+	}
+	if t, ok := target.(blobSink); ok && kindName(t.FileFormat()) == f.Format {
+		one, err := t.Target(ctx)
+		if err != nil {
+			return err
+		}
+		return b.deliverTo(ctx, j, f, one, to.KeepExisting)
 	}
 	l, err := frame.NewLayout(schema)
 	if err != nil {

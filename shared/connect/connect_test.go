@@ -46,6 +46,30 @@ func TestPlace_printsNoSecret(t *testing.T) {
 	}
 }
 
+func TestFileFormat(t *testing.T) {
+	for _, tt := range []struct{ given, name, want string }{
+		{"", "a/May.csv.gz", "csv gzip"},
+		{"", "x.ndjson", "jsonl "},
+		{"TSV", "x.gz", "tsv gzip"},
+		{"jsonl.zst", "x", "jsonl zstd"},
+		{"Parquet", "x", "parquet "},
+		{"parquet", "x.gz", "Error0002"},
+		{"xml", "x.csv", "Error0002"},
+		{"", "x", "Error0002"},
+	} {
+		f, c, err := FileFormat(tt.given, tt.name)
+		got := ""
+		if err == nil {
+			got = f.Name + " " + string(c)
+		} else {
+			got = fault.Of(err).Details()[0].Code
+		}
+		if got != tt.want {
+			t.Errorf("%q as %q: %q, %v", tt.name, tt.given, got, err)
+		}
+	}
+}
+
 // file is a source of one text.
 type file struct {
 	text string

@@ -20,7 +20,9 @@ import (
 func FileFormat(given, name string) (*format.Format, format.Compression, error) {
 	f, c := format.OfFile(name)
 	if given != "" {
-		f = format.Lookup(given)
+		if f = format.Lookup(given); f == nil {
+			f, c = format.OfFile("." + given) // csv.gz
+		}
 	}
 	if f == nil {
 		return nil, c, fault.Module(2, "the format of the file is not known: it is one of %s, given or as the extension of its name", strings.Join(format.Names(), ", ")).At("Format")

@@ -35,6 +35,18 @@ type sink struct {
 	compression format.Compression
 }
 
+// FileFormat is the format of the blob.
+func (s *sink) FileFormat() (*format.Format, format.Compression) { return s.format, s.compression }
+
+// Target is the blob, for those who have a file for it.
+func (s *sink) Target(ctx context.Context) (*Blob, error) {
+	b, err := s.c.Open(ctx, ReferenceOf(s.place), true)
+	if err != nil {
+		return nil, moduleFault(err)
+	}
+	return b, nil
+}
+
 // Check looks whether the blob may be written.
 func (s *sink) Check(ctx context.Context, schema frame.Schema) error {
 	if err := s.format.Check(schema); err != nil {
