@@ -191,9 +191,8 @@ func (g *grower) leaf(rows []uint32) (value, cover float64) {
 		d := g.gradients[r]
 		sumG += float64(d.g)
 		sumH += float64(d.h)
-		cover += g.weights.row(int(r))
 	}
-	return -sumG / (sumH + g.lambda), cover
+	return -sumG / (sumH + g.lambda), g.weights.sum(rows)
 }
 
 // packing is how a gradient becomes one word: g and h as integers, g above h,

@@ -67,6 +67,18 @@ func (w *weights) row(r int) float64 {
 	return w.of[r]
 }
 
+// sum adds up the weights of rows.
+func (w *weights) sum(rows []uint32) float64 {
+	if w.of == nil {
+		return float64(len(rows))
+	}
+	sum := 0.0
+	for _, r := range rows {
+		sum += w.of[r]
+	}
+	return sum
+}
+
 // penalty is the λ of leaves: 1, a row of weight 1 that pulls to zero. Where
 // weights are smaller than 1 on average they are no counts of rows, and it
 // shrinks with them.
