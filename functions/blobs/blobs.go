@@ -28,6 +28,7 @@ import (
 	"strings"
 
 	"github.com/portico-ml/portico/shared/fault"
+	"github.com/portico-ml/portico/shared/frame/format"
 	"github.com/portico-ml/portico/shared/host/web"
 	"github.com/portico-ml/portico/shared/storage"
 	"github.com/portico-ml/portico/shared/storage/links"
@@ -337,18 +338,7 @@ func (f *Function) get(w http.ResponseWriter, r *http.Request, b blob) error {
 // describe sets the headers of a blob. What callers upload is never shown as a
 // page of ours: it is of a plain type and an attachment.
 func describe(h http.Header, key string, info storage.BlobInfo) {
-	contentType := "application/octet-stream"
-	switch path.Ext(key) {
-	case ".csv":
-		contentType = "text/csv; charset=utf-8"
-	case ".tsv":
-		contentType = "text/tab-separated-values; charset=utf-8"
-	case ".json", ".jsonl":
-		contentType = "application/json"
-	case ".txt", ".log":
-		contentType = "text/plain; charset=utf-8"
-	}
-	h.Set("Content-Type", contentType)
+	h.Set("Content-Type", contentType(key))
 	h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": path.Base(key)}))
 	h.Set("Cache-Control", "private, no-cache")
 	h.Set("Accept-Ranges", "bytes")
@@ -358,6 +348,25 @@ func describe(h http.Header, key string, info storage.BlobInfo) {
 	for k, v := range info.Meta {
 		h.Set("x-ms-meta-"+k, v)
 	}
+}
+
+// contentType is told by the name. Of a compressed file it is that of the
+// compression: no client is to unpack it on its way.
+func contentType(key string) string {
+	switch path.Ext(key) {
+	case ".json":
+		return "application/json"
+	case ".txt", ".log":
+		return "text/plain; charset=utf-8"
+	case ".gz":
+		return "application/gzip"
+	case ".zst":
+		return "application/zstd"
+	}
+	if f, _ := format.OfFile(key); f != nil {
+		return f.MediaType
+	}
+	return "application/octet-stream"
 }
 
 type span struct{ from, to int64 }

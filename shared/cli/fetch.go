@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"maps"
+	"net/url"
 	"os"
 	"path"
 	"path/filepath"
@@ -16,6 +17,22 @@ import (
 	"github.com/portico-ml/portico/shared/batch"
 	"github.com/portico-ml/portico/shared/client"
 )
+
+// checkOut refuses a place for the results that cannot be, before there are
+// any: a job may take hours.
+func (s *session) checkOut() error {
+	if s.opt.json && s.opt.out == "-" {
+		return usage("-json and -out - cannot both have the standard output")
+	}
+	if s.opt.out == "" || s.opt.out == "-" || strings.HasSuffix(s.opt.out, "/") {
+		return nil // folders are made
+	}
+	in := filepath.Dir(s.opt.out)
+	if info, err := os.Stat(in); err != nil || !info.IsDir() {
+		return usage("-out %s: there is no folder %s", s.opt.out, in)
+	}
+	return nil
+}
 
 // fetch saves what a finished job gave: its results, and the file of its bad
 // rows.
@@ -47,14 +64,14 @@ func (s *session) fetch(ctx context.Context, c *client.Client, r *jobReport) err
 			return err
 		}
 	}
-	errorFile := strings.TrimSuffix(out, filepath.Ext(out)) + ".errors.csv"
+	errorFile := strings.TrimSuffix(out, fileExt(out)) + ".errors.csv"
 	if folder {
 		errorFile = filepath.Join(out, "errors.csv")
 	}
 	for _, name := range slices.Sorted(maps.Keys(results)) {
 		to := out
 		if folder {
-			to = filepath.Join(out, fileName(strings.ReplaceAll(name, "/", "_"))+path.Ext(results[name].RelativeLocation))
+			to = filepath.Join(out, fileName(strings.ReplaceAll(name, "/", "_"))+fileExt(path.Base(results[name].RelativeLocation)))
 		}
 		if err := s.save(ctx, c, addressOf(results[name]), to); err != nil {
 			return err
@@ -71,7 +88,8 @@ func (s *session) fetch(ctx context.Context, c *client.Client, r *jobReport) err
 }
 
 func addressOf(r batch.Reference) string {
-	a := strings.TrimSuffix(r.BaseLocation, "/") + "/" + strings.TrimPrefix(r.RelativeLocation, "/")
+	path := url.URL{Path: strings.TrimPrefix(r.RelativeLocation, "/")} // a name may have anything in it
+	a := strings.TrimSuffix(r.BaseLocation, "/") + "/" + path.EscapedPath()
 	if r.SasBlobToken != nil {
 		a += *r.SasBlobToken
 	}

@@ -22,9 +22,11 @@ func jobCommands() []command {
 			name: "job submit", args: "[FILE]", short: "score a file as a batch job", most: 1,
 			long: `FILE is a file of this machine, which is uploaded, the address of a blob with its
 signature, or @place.json, a file that says in JSON where the records are: what a
-job's input may be, connection strings and databases included. The job's address
-is printed; with -wait or -out the command stays until the job has ended, and
-Ctrl-C leaves the job running. A submission that is repeated with the same
+job's input may be, connection strings and databases included. A file's name says
+what it is: .csv, .tsv, .jsonl, .arff, .parquet or .svmlight, all but .parquet with
+.gz or .zst behind it; the name of -out FILE says so of the result. The job's
+address is printed; with -wait or -out the command stays until the job has ended,
+and Ctrl-C leaves the job running. A submission that is repeated with the same
 -idempotency-key, after a lost connection or by a script, is the same job.`,
 			flags: func(f *flag.FlagSet, o *options) {
 				o.caller(f)
@@ -32,7 +34,7 @@ Ctrl-C leaves the job running. A submission that is repeated with the same
 				o.waiting(f)
 				f.BoolVar(&o.wait, "wait", false, "wait for the end")
 				f.Var(&o.inputs, "input", "an input of a service that has several, `NAME=FILE`; may be given several times")
-				f.Var(&o.outputs, "output", "where an output goes, `NAME=ADDRESS` or NAME=@place.json (default: the server keeps it)")
+				f.Var(&o.outputs, "output", "where an output goes, `NAME=ADDRESS` or NAME=@place.json, or the format in which the server keeps it, NAME=.parquet (default: the server keeps it as csv)")
 				f.StringVar(&o.rowErrors, "row-errors", "", "what a bad row does, `fail or collect` (default: as the endpoint says)")
 				f.Int64Var(&o.maxBadRows, "max-bad-rows", -1, "with collect: more bad `rows` fail the job")
 				f.Float64Var(&o.maxBadPercent, "max-bad-percent", -1, "with collect: a larger share of bad rows, in `percent`, fails the job")
@@ -73,8 +75,8 @@ Ctrl-C leaves the job running. A submission that is repeated with the same
 }
 
 func submit(ctx context.Context, s *session, args []string) error {
-	if s.opt.json && s.opt.out == "-" {
-		return usage("-json and -out - cannot both have the standard output")
+	if err := s.checkOut(); err != nil {
+		return err
 	}
 	body, err := s.jobOptions()
 	if err != nil {
@@ -167,8 +169,8 @@ func jobStatus(ctx context.Context, s *session, args []string) error {
 }
 
 func watch(ctx context.Context, s *session, args []string) error {
-	if s.opt.json && s.opt.out == "-" {
-		return usage("-json and -out - cannot both have the standard output")
+	if err := s.checkOut(); err != nil {
+		return err
 	}
 	t, id, err := s.targetOf(ctx, args[0])
 	if err != nil {

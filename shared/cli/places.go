@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/portico-ml/portico/shared/client"
+	"github.com/portico-ml/portico/shared/frame/format"
 	"github.com/portico-ml/portico/shared/service"
 )
 
@@ -46,7 +47,7 @@ func where(text string) (doc any, ok bool, err error) {
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return nil, false, nil
 	}
-	r := reference{BaseLocation: u.Scheme + "://" + u.Host + "/", RelativeLocation: strings.TrimPrefix(u.EscapedPath(), "/")}
+	r := reference{BaseLocation: u.Scheme + "://" + u.Host + "/", RelativeLocation: strings.TrimPrefix(u.Path, "/")}
 	if u.RawQuery != "" {
 		r.SasBlobToken = "?" + u.RawQuery
 	}
@@ -71,6 +72,9 @@ func (s *session) jobInputs(args []string) ([]input, error) {
 		i := input{name: a.name, doc: doc}
 		if !ok {
 			i.file = a.value
+			if i.file == "-" {
+				return nil, usage("a job reads a file and not the standard input, which cannot be sent again: save it first")
+			}
 			info, err := os.Stat(i.file)
 			if err != nil {
 				return nil, usage("%v", err)
@@ -110,10 +114,24 @@ func (s *session) jobOptions() (map[string]any, error) {
 	return body, nil
 }
 
-// jobOutputs adds where outputs go.
+// kept is an output that the server keeps, in a format other than csv.
+type kept struct{ Format string }
+
+// jobOutputs adds where outputs go, and in which format: that of the one result
+// is told by the file that it is saved in.
 func (s *session) jobOutputs(body map[string]any) error {
 	outputs := map[string]any{}
+	if ext := fileExt(s.opt.out); len(s.opt.outputs) == 0 && ext != ".csv" {
+		if f, _ := format.OfFile(ext); f != nil {
+			body["Output"] = kept{ext[1:]}
+			return nil
+		}
+	}
 	for _, a := range s.opt.outputs {
+		if f, _ := format.OfFile(a.value); f != nil && a.value[0] == '.' {
+			outputs[a.name] = kept{a.value[1:]}
+			continue
+		}
 		doc, ok, err := where(a.value)
 		if err != nil {
 			return err
@@ -127,6 +145,16 @@ func (s *session) jobOutputs(body map[string]any) error {
 		body["Outputs"] = outputs
 	}
 	return nil
+}
+
+// fileExt is the extension of a file, with that of its format where it is
+// compressed: .csv.gz.
+func fileExt(name string) string {
+	ext := filepath.Ext(name)
+	if _, packed := format.OfFile(name); packed != format.None {
+		ext = filepath.Ext(strings.TrimSuffix(name, ext)) + ext
+	}
+	return ext
 }
 
 // place brings the inputs to where the server can read them, and adds them to

@@ -24,7 +24,7 @@ func TestFileName(t *testing.T) {
 func TestWhere(t *testing.T) {
 	file := write(t, "place.json", `{"Source":"PostgreSql","Password":"p"}`)
 	for text, want := range map[string]string{
-		"https://a.test/c/d%20e/f.csv?sv=1&sig=x%2B": `{"BaseLocation":"https://a.test/","RelativeLocation":"c/d%20e/f.csv","SasBlobToken":"?sv=1\u0026sig=x%2B"}`,
+		"https://a.test/c/d%20e/f.csv?sv=1&sig=x%2B": `{"BaseLocation":"https://a.test/","RelativeLocation":"c/d e/f.csv","SasBlobToken":"?sv=1\u0026sig=x%2B"}`,
 		"http://a.test/c/f.csv":                      `{"BaseLocation":"http://a.test/","RelativeLocation":"c/f.csv"}`,
 		"@" + file:                                   `{"Source":"PostgreSql","Password":"p"}`,
 		"may.csv":                                    "",
@@ -47,6 +47,23 @@ func TestWhere(t *testing.T) {
 	}
 }
 
+// The file that the result is saved in says its format.
+func TestJobOutputs(t *testing.T) {
+	for out, want := range map[string]string{
+		"": "{}", "-": "{}", "folder/": "{}", "y.csv": "{}", "y": "{}", "y.ilearner": "{}", "a.b/c": "{}",
+		"y.parquet": `{"Output":{"Format":"parquet"}}`, "a/may.2026.csv.gz": `{"Output":{"Format":"csv.gz"}}`, "y.TSV": `{"Output":{"Format":"TSV"}}`,
+	} {
+		body := map[string]any{}
+		s := &session{opt: options{out: out}}
+		if err := s.jobOutputs(body); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := json.Marshal(body); err != nil || string(got) != want {
+			t.Errorf("-out %s: %s, want %s", out, got, want)
+		}
+	}
+}
+
 // What a submission sends: where the input is, parameters, options, and one
 // key for all its tries.
 func TestSubmit(t *testing.T) {
@@ -59,6 +76,7 @@ func TestSubmit(t *testing.T) {
 		"job submit -parameters " + parameters + " -parameter rate=0.5":             `{"GlobalParameters":{"n":2,"password":"p","rate":"0.5"},"Inputs":{}}`,
 		"job submit -input a=@" + place + " -input b=http://x.test/b.tsv":           `{"GlobalParameters":{},"Inputs":{"a":{"Source":"Table","Table":"t"},"b":{"BaseLocation":"http://x.test/","RelativeLocation":"b.tsv"}}}`,
 		"job submit -output o=@" + place + " -row-errors collect -max-bad-rows 0":   `{"GlobalParameters":{},"Inputs":{},"Options":{"MaxBadRows":0,"RowErrors":"collect"},"Outputs":{"o":{"Source":"Table","Table":"t"}}}`,
+		"job submit http://a.test/f.parquet?s -output o=.jsonl.gz":                  `{"GlobalParameters":{},"Input":{"BaseLocation":"http://a.test/","RelativeLocation":"f.parquet","SasBlobToken":"?s"},"Outputs":{"o":{"Format":"jsonl.gz"}}}`,
 		"job submit -max-bad-percent 1.5 -extra-columns error":                      `{"GlobalParameters":{},"Inputs":{},"Options":{"ExtraColumns":"error","MaxBadPercent":1.5}}`,
 		"job submit -endpoint http://SERVER/workspaces/" + ws + "/services/" + prod: `{"GlobalParameters":{},"Inputs":{}}`,
 	} {

@@ -229,7 +229,8 @@ func definitions(m *service.Manifest, sampleData bool) object {
 			{"Outputs", blobs},
 			{"GlobalParameters", ref("GlobalParameters")},
 		})},
-		member{"BlobReference", structure(object{{"ConnectionString", text}, {"RelativeLocation", text}, {"BaseLocation", text}, {"SasBlobToken", text}})},
+		member{"BlobReference", append(structure(object{{"ConnectionString", text}, {"RelativeLocation", text}, {"BaseLocation", text}, {"SasBlobToken", text}}),
+			member{"description", "A file. The extension of its RelativeLocation says what it is: .csv, .tsv, .jsonl, .arff, .parquet or .svmlight, all but .parquet with .gz or .zst behind it"})},
 		member{"BatchStatus", structure(object{
 			{"StatusCode", object{{"type", "string"}, {"enum", list{"NotStarted", "Running", "Failed", "Cancelled", "Finished"}}}},
 			{"Results", append(append(object{}, blobs...), member{"x-ms-isnullable", true})},
