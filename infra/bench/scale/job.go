@@ -138,7 +138,7 @@ func (s *sim) request(j *simJob, chunk int, c call) request {
 	case "blob Get plan":
 		r.down = s.program.planBytes * segmentChunks
 	}
-	r.key = strings.NewReplacer("{job}", j.id, "{group}", strconv.Itoa(g), "{upper}", strconv.Itoa(g/fanout)).Replace(r.key)
+	r.key = strings.NewReplacer(inputKey, j.id+"/"+inputKey, "{job}", j.id, "{group}", strconv.Itoa(g), "{upper}", strconv.Itoa(g/fanout)).Replace(r.key)
 	return r
 }
 
@@ -174,7 +174,7 @@ func (s *sim) scan(i *instance, j *simJob, fail func(bool), then func()) {
 		n := asked
 		asked++
 		s.calls["blob Get "+inputKey]++
-		s.call(i, request{port: toBlob, key: inputKey, down: each}, func(ok bool) {
+		s.call(i, request{port: toBlob, key: j.id + "/" + inputKey, down: each}, func(ok bool) {
 			if there[n] = ok; ok {
 				work()
 			} else if !failed {
