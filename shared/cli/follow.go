@@ -55,6 +55,7 @@ func poll(ctx context.Context, look func() (over bool, err error)) error {
 func (s *session) follow(ctx context.Context, t *target, id string) (*jobReport, error) {
 	var r *jobReport
 	var chunks, rows meter
+	said := ""
 	err := poll(ctx, func() (bool, error) {
 		var err error
 		if r, err = t.status(ctx, id); err != nil {
@@ -64,6 +65,10 @@ func (s *session) follow(ctx context.Context, t *target, id string) (*jobReport,
 			now := time.Now()
 			chunks.see(float64(p.ChunksDone), now)
 			rows.see(float64(p.RowsRead), now)
+		}
+		if d := r.state.Details; d != nil && *d != said && !r.state.StatusCode.Ended() && !s.env.Terminal {
+			said = *d // a script's log has it once
+			s.note("%s", said)
 		}
 		s.screen.show(jobLine(&r.state, &chunks, &rows))
 		return r.state.StatusCode.Ended(), nil
@@ -84,6 +89,8 @@ func jobLine(st *batch.Status, chunks, rows *meter) string {
 	switch {
 	case st.QueuePosition > 0:
 		return fmt.Sprintf("waiting, place %d in the queue", st.QueuePosition)
+	case st.Details != nil && !st.StatusCode.Ended():
+		return *st.Details
 	case p == nil || p.Chunks == 0 && !st.StatusCode.Ended():
 		return string(st.StatusCode)
 	}

@@ -32,6 +32,50 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
+// TestWatch_waits: what a job waits for is told, once.
+func TestWatch_waits(t *testing.T) {
+	f := newFake(t)
+	looks := 0
+	f.answer("GET "+jobPath, func(w http.ResponseWriter, _ *http.Request) {
+		if looks++; looks <= 3 {
+			io.WriteString(w, strings.Replace(statusOf("Running", ""), `"Details":null`, `"Details":"Waiting: nobody answers"`, 1))
+			return
+		}
+		io.WriteString(w, statusOf("Finished", `,"Progress":{"Chunks":1,"ChunksDone":1,"RowsRead":3}`))
+	})
+	code, stdout, stderr := f.perform(call{args: []string{"job", "submit", "-wait"}})
+	if code != Done || strings.Count(stderr, "Waiting: nobody answers") != 1 || strings.Contains(stdout, "nobody") {
+		t.Errorf("%d, %q, %q", code, stdout, stderr)
+	}
+}
+
+// TestOut: a place for the results that cannot be is known before the job is
+// sent.
+func TestOut(t *testing.T) {
+	for _, args := range [][]string{
+		{"job", "submit", "-out", "/nowhere/at/all.csv"},
+		{"job", "submit", "-json", "-out", "-"},
+		{"job", "submit", "-"},
+	} {
+		f := newFake(t)
+		if code, _, stderr := f.perform(call{args: args}); code != Usage || len(f.sent("POST ")) != 0 {
+			t.Errorf("%v: %d, %q", args, code, stderr)
+		}
+	}
+}
+
+func TestAddressOf(t *testing.T) {
+	sas := "?sig=x%2F"
+	for _, tt := range []struct{ base, path, want string }{
+		{"https://a.test/", "c/d e/ü#1%.csv", "https://a.test/c/d%20e/%C3%BC%231%25.csv?sig=x%2F"},
+		{"http://h:1/acct", "/c/f.csv", "http://h:1/acct/c/f.csv?sig=x%2F"},
+	} {
+		if got := addressOf(batch.Reference{BaseLocation: tt.base, RelativeLocation: tt.path, SasBlobToken: &sas}); got != tt.want {
+			t.Errorf("%s, want %s", got, tt.want)
+		}
+	}
+}
+
 // Servers that misbehave while a job is watched.
 func TestWatchFaults(t *testing.T) {
 	finished := statusOf("Finished", `,"Progress":{"Chunks":1,"ChunksDone":1,"RowsRead":3}`)

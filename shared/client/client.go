@@ -110,9 +110,12 @@ type Refused struct {
 func (e *Refused) Error() string {
 	var s []string
 	for _, d := range e.Details {
-		if d.Target == "" || strings.Contains(d.Message, d.Target) {
+		switch {
+		case strings.HasPrefix(d.Message, "Error "): // of a module, which begins with its number
+			s = append(s, d.Message)
+		case d.Target == "" || strings.Contains(d.Message, d.Target):
 			s = append(s, fmt.Sprintf("%s (%s)", d.Message, d.Code))
-		} else {
+		default:
 			s = append(s, fmt.Sprintf("%s (%s, %s)", d.Message, d.Code, d.Target))
 		}
 	}
