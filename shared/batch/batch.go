@@ -11,6 +11,7 @@ package batch
 import (
 	"context"
 	"log/slog"
+	"runtime"
 	"sync"
 	"time"
 
@@ -155,6 +156,7 @@ type Batch struct {
 	whole    *semaphore.Weighted // one whole job per process
 	groups   *semaphore.Weighted // bytes of row groups in memory
 	scans    *semaphore.Weighted // planners that read ahead
+	scorers  *semaphore.Weighted // chunks that are scored, not read or stored
 	abroad   abroad
 	segments segmentCache
 	buffers  sync.Pool // *buffer
@@ -167,6 +169,7 @@ func New(c Config) *Batch {
 	return &Batch{
 		Config: c, store: c.Store, lim: lim, log: c.Log,
 		whole: semaphore.NewWeighted(1), groups: semaphore.NewWeighted(lim.GroupBytes), scans: semaphore.NewWeighted(readers),
+		scorers: semaphore.NewWeighted(int64(runtime.GOMAXPROCS(0))),
 	}
 }
 

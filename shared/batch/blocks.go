@@ -7,6 +7,7 @@ import (
 	"github.com/portico-ml/portico/shared/frame"
 	"github.com/portico-ml/portico/shared/frame/format"
 	"github.com/portico-ml/portico/shared/frame/parquet"
+	"github.com/portico-ml/portico/shared/scoring"
 )
 
 // block is some records of an input, parsed, scored and printed together. A
@@ -24,9 +25,14 @@ type block interface {
 // blocks are the records of a chunk, or of a whole input, in order.
 type blocks = iter.Seq2[block, error]
 
-// blockBytes is how much text is parsed, scored and printed at a time: what it
-// makes stays in the processor's caches.
-const blockBytes = 256 << 10
+// Text is parsed, scored and printed some rows at a time, so that what it makes
+// stays in the processor's caches: as much as holds blockRows of the length of
+// those before, which is a little less than what a session scores without a copy,
+// and at most blockBytes.
+const (
+	blockRows  = scoring.BlockRows - scoring.BlockRows/16
+	blockBytes = 256 << 10
+)
 
 // textBlock is a block of records of a text format.
 type textBlock struct {
@@ -40,9 +46,13 @@ type textBlock struct {
 func textBlocks(f *format.Format, h *format.Head, data []byte, at frame.Start) blocks {
 	return func(yield func(block, error) bool) {
 		scan := f.Scanner(frame.ScanState{Records: at.Record - 1, Lines: at.Line - 1})
+		size := int64(blockBytes / 4)
 		for rest := data; len(rest) > 0; {
 			from := scan.State
-			n, _ := scan.Advance(rest, from.Offset+blockBytes)
+			n, _ := scan.Advance(rest, from.Offset+size)
+			if records := scan.State.Records - from.Records; records > 0 {
+				size = min(int64(n)*blockRows/records+1, blockBytes)
+			}
 			if !yield(&textBlock{f, h, rest[:n], frame.Start{Record: from.Records + 1, Line: from.Lines + 1}}, nil) {
 				return
 			}

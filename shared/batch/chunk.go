@@ -3,7 +3,7 @@ package batch
 import (
 	"context"
 	"fmt"
-	"hash/crc64"
+	"hash/crc32"
 
 	"github.com/portico-ml/portico/shared/connect/blob"
 	"github.com/portico-ml/portico/shared/fault"
@@ -119,7 +119,7 @@ func (b *Batch) scoreChunk(ctx context.Context, j *job, n int) (done, error) {
 	if c.Long {
 		err = s.long(c)
 	} else {
-		err = s.score(ctx, d, rows, sec.Parameters)
+		err = b.score(ctx, s, d, rows, sec.Parameters)
 	}
 	if err != nil {
 		return done{}, err
@@ -136,7 +136,7 @@ func (b *Batch) scoreChunk(ctx context.Context, j *job, n int) (done, error) {
 			res.Tails = append(res.Tails, tail)
 		}
 		res.Bytes = append(res.Bytes, int64(len(body)))
-		res.CRC = append(res.CRC, crc64.Checksum(body, ecma))
+		res.CRC = append(res.CRC, uint64(crc32.Checksum(body, castagnoli)))
 		if len(body) == 0 {
 			continue // an empty part is refused
 		}
@@ -149,7 +149,7 @@ func (b *Batch) scoreChunk(ctx context.Context, j *job, n int) (done, error) {
 	return res, nil
 }
 
-var ecma = crc64.MakeTable(crc64.ECMA)
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // chunkBlocks reads a chunk. What it holds is given back by release.
 func (b *Batch) chunkBlocks(ctx context.Context, s *sheet, d Deployment, in *blob.Blob, first *segment, c chunk) (rows blocks, release func(), err error) {
@@ -171,6 +171,17 @@ func (b *Batch) chunkBlocks(ctx context.Context, s *sheet, d Deployment, in *blo
 		return nil, nil, at(err, s.name())
 	}
 	return textBlocks(f, h, s.buf.in, frame.Start{Record: c.First, Line: c.Line}), func() {}, nil
+}
+
+// score scores a chunk as soon as a processor is free for it. Chunks that shared
+// the processors would be done all at once, and leave them idle while all are
+// stored.
+func (b *Batch) score(ctx context.Context, s *sheet, d Deployment, rows blocks, parameters map[string]string) error {
+	if err := b.scorers.Acquire(ctx, 1); err != nil {
+		return err
+	}
+	defer b.scorers.Release(1)
+	return s.score(ctx, d, rows, parameters)
 }
 
 // score scores all blocks of a chunk.
