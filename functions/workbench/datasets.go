@@ -76,6 +76,9 @@ func (f *Function) saveDataset(w http.ResponseWriter, c call) error {
 	}
 	if n.Format == "" {
 		n.Format = guessFormat(c.mediaType(), hint, name)
+		if err := mistaken(n.Format, content); err != nil {
+			return err
+		}
 	}
 	v, err := f.catalog.SaveDataset(c.Context(), c.ws, n, c.id)
 	if err != nil {
@@ -122,6 +125,11 @@ func (f *Function) readDataset(c call) (o datasetOptions, content []byte, filena
 		return in.datasetOptions, content, in.File.file(), err
 	}
 	q := c.URL.Query()
+	for name := range q {
+		if !slices.Contains(queryOptions, name) {
+			return o, nil, "", fault.New(fault.BadArgument, "InvalidQueryParameter", "%.80q is no option of a dataset: %s", name, strings.Join(queryOptions, ", ")).At(name)
+		}
+	}
 	o.Format, o.Missing = q.Get("format"), q["missing"]
 	header, err := flag("header", q.Get("header"), true)
 	if err != nil {
@@ -139,6 +147,9 @@ func (f *Function) readDataset(c call) (o datasetOptions, content []byte, filena
 	content, err = c.raw()
 	return o, content, "", err
 }
+
+// queryOptions are the options of a dataset that a query may give.
+var queryOptions = []string{"name", "format", "header", "missing", "categorical", "columns"}
 
 // inOptions tells an error in the options from one in the body around them.
 func inOptions(err error) error {
@@ -164,6 +175,30 @@ func guessFormat(mediaType string, names ...string) string {
 		}
 	}
 	return format.CSV
+}
+
+// mistaken refuses a file that was taken for separated values, for want of a
+// name that says more, and begins as something else does.
+func mistaken(as string, content []byte) error {
+	if as != format.CSV && as != format.TSV {
+		return nil
+	}
+	for _, k := range []struct{ begin, what, how string }{
+		{"PAR1", "a Parquet file", "give format=parquet"},
+		{"@relation", "an ARFF file", "give format=arff"},
+		{"PK\x03\x04", "a zip archive or an Excel workbook", "give format=zip for an archive of files, or save the sheet as CSV"},
+		{"\xD0\xCF\x11\xE0", "an old Excel workbook", "save the sheet as CSV"},
+		{"%PDF-", "a PDF document", "a table is needed"},
+		{"\x89PNG", "an image", "a table is needed"},
+		{"\x80\x04", "a Python pickle", "write it with DataFrame.to_csv or to_parquet"},
+		{"ARROW1", "an Arrow file", "write it as Parquet"},
+		{"SQLite format 3", "an SQLite database", "export the table as CSV"},
+	} {
+		if len(content) >= len(k.begin) && strings.EqualFold(string(content[:len(k.begin)]), k.begin) {
+			return fault.New(fault.BadUserArgument, "InputParseError", "the file was taken for %s and begins as %s does: %s", as, k.what, k.how).At("format")
+		}
+	}
+	return nil
 }
 
 // datasetFile: a version as a file. Without a format it is the one that was

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/bits"
+	"strconv"
 	"sync"
 	"unicode/utf8"
 
@@ -144,7 +145,9 @@ func extraNear(name string, extra []string) string {
 	return ""
 }
 
-// names reads the header row, or makes one up where there is none.
+// names reads the header row, or makes one up where there is none. A column
+// without a name, as pandas writes its index, is called Col and its number,
+// unless the layout has one without.
 func (o CSV) names(data []byte, l *Layout) ([]string, int, error) {
 	size, err := TextStart(data)
 	if err != nil {
@@ -160,7 +163,11 @@ func (o CSV) names(data []byte, l *Layout) ([]string, int, error) {
 	var names []string
 	for {
 		cell, more := p.next()
-		names = append(names, string(cell))
+		name := string(cell)
+		if name == "" && (l == nil || l.Index(nil) < 0) {
+			name = numbered(len(names))
+		}
+		names = append(names, name)
 		if !more {
 			break
 		}
@@ -173,6 +180,9 @@ func (o CSV) names(data []byte, l *Layout) ([]string, int, error) {
 	}
 	return names, p.pos, nil
 }
+
+// numbered is the name of column i where the file gives it none.
+func numbered(i int) string { return "Col" + strconv.Itoa(i+1) }
 
 func unreadable(format string, args ...any) *fault.Error {
 	return fault.New(fault.BadUserArgument, CodeCell, format, args...)

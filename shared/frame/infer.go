@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
-	"strconv"
 )
 
 // Inference is how types are found when a dataset is made. It looks at every
@@ -35,7 +34,8 @@ type Inference struct {
 //     cells at all.
 //
 // Missing cells, NaN among numbers included, make a field Nullable. A file
-// without a header row has the columns Col1, Col2 and so on. Records of
+// without a header row has the columns Col1, Col2 and so on, and so has one
+// whose header leaves names out where it does. Records of
 // another length than the header's are refused.
 func (o Inference) Infer(data []byte) (Schema, error) {
 	var names []string
@@ -45,7 +45,7 @@ func (o Inference) Infer(data []byte) (Schema, error) {
 		p := fields{data: data, pos: start, comma: o.comma()}
 		for more := p.record(); more; {
 			_, more = p.next()
-			names = append(names, "Col"+strconv.Itoa(len(names)+1))
+			names = append(names, numbered(len(names)))
 		}
 	}
 	if len(names) == 0 {

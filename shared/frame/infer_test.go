@@ -117,6 +117,33 @@ func TestInferWithoutHeader(t *testing.T) {
 	}
 }
 
+// A data frame that pandas wrote with its index.
+func TestInferUnnamed(t *testing.T) {
+	const file = ",age,\n0,25,x\n1,31,y\n"
+	s, err := Inference{}.Infer([]byte(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(Schema{{Name: "Col1", Type: Int32}, {Name: "age", Type: Int32}, {Name: "Col3"}}, s); d != "" {
+		t.Error(d)
+	}
+	l, err := NewLayout(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := CSV{}.Read([]byte(file), l)
+	if err != nil || f.Rows() != 2 || f.Cols[0].Ints[1] != 1 {
+		t.Errorf("read by what was inferred: %v, %v", f, err)
+	}
+	// A column that has no name where it comes from keeps none.
+	if l, err = NewLayout(Schema{{Name: ""}, {Name: "age", Type: Int32}}); err != nil {
+		t.Fatal(err)
+	}
+	if f, err = (CSV{}).Read([]byte(",age\nC1,25\n"), l); err != nil || f.Rows() != 1 {
+		t.Errorf("a column that is called so: %v, %v", f, err)
+	}
+}
+
 func TestInferRefuses(t *testing.T) {
 	for in, want := range map[string]string{
 		"":                 "the file is empty; it must begin with a header row of column names",

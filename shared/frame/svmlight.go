@@ -186,7 +186,7 @@ func (o SVMLight) Infer(data []byte, missing []string) (Schema, error) {
 	}
 	schema[0].Role = Label
 	for i := range width {
-		schema[i+1] = Field{Name: "Col" + strconv.Itoa(i+1), Type: Double, Nullable: nulls[i]}
+		schema[i+1] = Field{Name: numbered(i), Type: Double, Nullable: nulls[i]}
 	}
 	for i := range schema {
 		schema[i].Missing = append([]string(nil), missing...)
