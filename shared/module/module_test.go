@@ -1,6 +1,7 @@
 package module_test
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -145,6 +146,24 @@ func TestResolve(t *testing.T) {
 	}
 	if _, problems = spec.Resolve(nil, "need"); len(problems) > 0 {
 		t.Errorf("a parameter that comes with the call is missed: %+v", problems)
+	}
+}
+
+func TestRange(t *testing.T) {
+	for _, c := range []struct {
+		r    module.Range
+		want string
+	}{
+		{module.Range{Min: 1, Max: math.MaxInt32}, "from 1 to 2147483647"},
+		{module.Range{Min: 0.5, Max: 0.999999}, "from 0.5 to 0.999999"},
+		{module.Range{Min: 0, Max: math.MaxFloat64}, "0 or more"},
+		{module.Range{Min: math.SmallestNonzeroFloat64, Max: math.MaxFloat64}, "above 0"},
+		{module.Range{Min: math.SmallestNonzeroFloat64, Max: 1}, "above 0 and at most 1"},
+	} {
+		p := module.Param{Type: module.Float, Range: &c.r}
+		if _, err := p.Parse("-7"); err == nil || err.Error() != "-7 is not "+c.want {
+			t.Errorf("%v, want -7 is not %s", err, c.want)
+		}
 	}
 }
 

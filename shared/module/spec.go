@@ -207,7 +207,7 @@ func clip(text string) string { return frame.Clip([]byte(text)) }
 
 func (p *Param) inRange(x float64) error {
 	if p.Range != nil && (x < p.Range.Min || x > p.Range.Max) {
-		return fmt.Errorf("%v is not %s", x, p.Range)
+		return fmt.Errorf("%s is not %s", number(x), p.Range)
 	}
 	return nil
 }
@@ -290,7 +290,7 @@ func (s *Spec) Resolve(given map[string]string, open ...string) (Values, []Probl
 
 // String says the range in words: "from 1 to 10", "above 0".
 func (r *Range) String() string {
-	low := fmt.Sprintf("from %v", r.Min)
+	low := "from " + number(r.Min)
 	if r.Min == math.SmallestNonzeroFloat64 {
 		low = "above 0"
 	}
@@ -300,9 +300,17 @@ func (r *Range) String() string {
 	case r.Max == math.MaxFloat64:
 		return low
 	case low == "above 0":
-		return fmt.Sprintf("above 0 and at most %v", r.Max)
+		return "above 0 and at most " + number(r.Max)
 	}
-	return fmt.Sprintf("%s to %v", low, r.Max)
+	return low + " to " + number(r.Max)
+}
+
+// number writes a bound; whole ones without an exponent.
+func number(x float64) string {
+	if x == math.Trunc(x) && math.Abs(x) < 1<<53 {
+		return strconv.FormatInt(int64(x), 10)
+	}
+	return strconv.FormatFloat(x, 'g', -1, 64)
 }
 
 // checked is the problem that a parameter's Check told of.

@@ -239,7 +239,13 @@ func TestCancelAtEveryStep(t *testing.T) {
 		b.store.Tables = m
 		b.runs = b.newRuns(runs.Limits{})
 		b.drain()
-		state := b.get(run.ID).State
+		ended := b.get(run.ID)
+		state := ended.State
+		for _, n := range ended.Nodes {
+			if !n.State.Ended() {
+				t.Errorf("cancelled before write %d: the run is %s and node %s %s", at, state, n.ID, n.State)
+			}
+		}
 		if !hit {
 			if state != runs.Finished {
 				t.Errorf("without a cancellation the run is %s", state)

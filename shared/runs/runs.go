@@ -328,8 +328,11 @@ func (r *Runs) Get(ctx context.Context, ws, id string) (*Run, error) {
 		n, ok := nodes[v.ID]
 		if !ok {
 			n = &Node{ID: v.ID, State: NotStarted}
-			if run.State == Cancelled || run.State == Failed {
-				n.State = Cancelled
+		}
+		if run.State.Ended() && !n.State.Ended() { // nobody works on it any more
+			n.State = Cancelled
+			if !n.Started.IsZero() {
+				n.Ended = run.Ended
 			}
 		}
 		n.Module = v.Module
