@@ -84,13 +84,16 @@ func parse(body []byte) (File, error) {
 // drop submits and starts the job of a file. What can never become a job is
 // answered where its result would have gone.
 func (f *Function) drop(ctx context.Context, file File) error {
+	ws, rest, _ := strings.Cut(file.Key, "/")
+	name, path, _ := strings.Cut(rest, "/")
 	if file.Key == "" || storage.CheckKey(file.Key) != nil {
-		// A name outside what both stores take cannot be answered beside it.
+		if path != "" && service.ValidID(ws) {
+			return f.jobs.RefuseName(ctx, file.Key)
+		}
+		// Nobody looks for an answer to it.
 		f.log.WarnContext(ctx, "drop event about no file", "bytes", len(file.Key))
 		return nil
 	}
-	ws, rest, _ := strings.Cut(file.Key, "/")
-	name, path, _ := strings.Cut(rest, "/")
 	if path == "" || !service.ValidID(ws) {
 		return fault.New(fault.BadArgument, "BlobNotFound", "a file is dropped as {workspace id}/{service name or id}/{file}; %q is not of that form", file.Key)
 	}

@@ -169,6 +169,30 @@ func TestHandle(t *testing.T) {
 	}
 }
 
+// TestHandle_names: a name that cannot be read here is answered, too, and once.
+func TestHandle_names(t *testing.T) {
+	for name, want := range map[string]string{
+		"Kunden Mai.csv":         ws + "/churn/xKunden_Mai.csv-",
+		"2026/k\u00fcnftig.csv":  ws + "/churn/2026/xk_nftig.csv-",
+		"100%.csv":               ws + "/churn/x100_.csv-",
+		"end.":                   ws + "/churn/xend.-",
+		strings.Repeat("a", 300): ws + "/churn/x" + strings.Repeat("a", 100) + "-",
+		"a//b.csv":               ws + "/churn/a/x-",
+	} {
+		r := newRig(t, fakes{})
+		for range 2 {
+			if err := r.Handle(t.Context(), created(t, ws+"/churn/"+name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got := r.receipts(t)
+		if len(got) != 1 || got[0]["status"] != "Failed" || got[0]["file"] != ws+"/churn/"+name ||
+			!strings.Contains(got[0]["details"].(string), "letters, digits, dots") || !strings.HasPrefix(got[0]["key"].(string), want) {
+			t.Errorf("%s: receipts %v, want one under %s", name, got, want)
+		}
+	}
+}
+
 // What is no file of ours is acknowledged; what is no event goes where people
 // look for such; an outage costs time alone.
 func TestHandle_others(t *testing.T) {

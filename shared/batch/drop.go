@@ -2,6 +2,8 @@ package batch
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -177,6 +179,39 @@ func (b *Batch) RefuseDrop(ctx context.Context, key string, cause error) error {
 	return b.writeReceipt(ctx, dropFolder(key, id), receiptDoc{
 		File: key, Job: id, Service: svc, Status: Failed, Details: failureOf(cause).String(), Received: info.Modified.UTC(), Ended: now(),
 	})
+}
+
+// RefuseName answers a file whose path no store of this program takes, and which
+// so cannot be read: under dropdone, with every part of the path made one that
+// can be. Dropping it again under that path gives no second answer.
+func (b *Batch) RefuseName(ctx context.Context, key string) error {
+	ws, rest, _ := strings.Cut(key, "/")
+	parts := strings.Split(rest, "/")
+	id := DropID(ws, parts[0], key, "")
+	svc := parts[0]
+	for i, p := range parts {
+		parts[i] = plainName(p)
+	}
+	cause := fault.New(fault.BadArgument, "InputBlobRelativeLocationInvalid",
+		"the path of a dropped file has parts of 1 to 256 letters, digits, dots, dashes and underscores, none with a dot at its end: give the file such a name")
+	return b.writeReceipt(ctx, dropFolder(ws+"/"+strings.Join(parts, "/"), id), receiptDoc{
+		File: strings.ToValidUTF8(key, "?"), Job: id, Service: strings.ToValidUTF8(svc, "?"), Status: Failed, Details: failureOf(cause).String(), Received: now(), Ended: now(),
+	})
+}
+
+// plainName is a part of a path as it can be one of a key.
+func plainName(part string) string {
+	if storage.CheckKey(part) == nil {
+		return part
+	}
+	sum := sha256.Sum256([]byte(part))
+	plain := strings.Map(func(r rune) rune {
+		if r < 128 && storage.CheckKey(string(r)+"x") == nil {
+			return r
+		}
+		return '_'
+	}, part[:min(len(part), 100)])
+	return "x" + plain + "-" + hex.EncodeToString(sum[:4])
 }
 
 func (b *Batch) writeReceipt(ctx context.Context, folder string, r receiptDoc) error {

@@ -233,7 +233,11 @@ func (b *Batch) describeInput(ctx context.Context, j *job, s *source, raw json.R
 	if err != nil {
 		return err
 	}
-	if _, err := src.Head(ctx); err != nil {
+	_, err = src.Head(ctx)
+	if fault.Is(err, fault.Unavailable) || fault.Is(err, fault.Throttled) {
+		return err // busy is not absent: the caller asks again
+	}
+	if err != nil {
 		return fault.New(fault.BadArgument, "BlobNotFound", "%s cannot be read: %s", s.Name, fault.Of(err).Msg).Because(err)
 	}
 	s.NoHeader = p.NoHeader

@@ -11,6 +11,7 @@ import (
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/frame"
 	"github.com/portico-ml/portico/shared/module"
+	"github.com/portico-ml/portico/shared/storage/faulty"
 )
 
 // away is a database whose server is down, or answers when it likes.
@@ -229,6 +230,20 @@ func (nothing) Source(string, connect.Place) (connect.Source, error) { return no
 
 func (nothing) Open(context.Context) (*connect.Records, error) {
 	return (&connect.Gather{}).Records("")
+}
+
+// TestSubmit_busy: storage that is busy is no blob that is absent.
+func TestSubmit_busy(t *testing.T) {
+	r := newRig(t)
+	r.put("in.csv", rows(3))
+	r.caller.Plan(faulty.Nth(1, faulty.FailBefore))
+	if _, err := r.b.Submit(t.Context(), r.submission(body(""))); !fault.KindOf(err).Traits().Retry || fault.HasCode(err, "BlobNotFound") {
+		t.Errorf("busy: %v", err)
+	}
+	r.caller.Plan()
+	if _, err := r.b.Submit(t.Context(), r.submission(strings.Replace(body(""), "in.csv", "absent.csv", 1))); !fault.HasCode(err, "BlobNotFound") {
+		t.Errorf("absent: %v", err)
+	}
 }
 
 func TestFailure_String(t *testing.T) {
