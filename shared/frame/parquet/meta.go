@@ -84,16 +84,31 @@ type metadata struct {
 func readMetadata(b []byte) (*metadata, error) {
 	r := &thriftReader{b: b}
 	m := &metadata{keys: map[string]string{}}
+	// What is made of an entry takes more than its bytes, of which it has eight
+	// at least where it says anything.
+	entries := len(b)/8 + 16
+	one := func() {
+		if entries--; entries < 0 {
+			r.fail()
+		}
+	}
 	r.structure(func(id int, kind byte) {
 		switch {
 		case id == 2 && kind == tList:
-			r.list(func(byte) { m.elements = append(m.elements, readElement(r)) })
+			r.list(func(byte) {
+				one()
+				m.elements = append(m.elements, readElement(r))
+			})
 		case id == 3 && kind == tI64:
 			m.rows = r.int()
 		case id == 4 && kind == tList:
-			r.list(func(byte) { m.groups = append(m.groups, readGroup(r)) })
+			r.list(func(byte) {
+				one()
+				m.groups = append(m.groups, readGroup(r, one))
+			})
 		case id == 5 && kind == tList:
 			r.list(func(byte) {
+				one()
 				var key, value string
 				r.structure(func(id int, kind byte) {
 					switch {
@@ -181,12 +196,15 @@ func readLogical(r *thriftReader, e *element) {
 	})
 }
 
-func readGroup(r *thriftReader) group {
+func readGroup(r *thriftReader, one func()) group {
 	var g group
 	r.structure(func(id int, kind byte) {
 		switch {
 		case id == 1 && kind == tList:
-			r.list(func(byte) { g.chunks = append(g.chunks, readChunk(r)) })
+			r.list(func(byte) {
+				one()
+				g.chunks = append(g.chunks, readChunk(r))
+			})
 		case id == 3 && kind == tI64:
 			g.rows = r.int()
 		default:

@@ -39,7 +39,7 @@ const (
 	maxPage  = 1 << 28 // bytes of a page
 	maxCells = 1 << 27
 	maxText  = 1 << 31 // bytes of text in all
-	maxMeta  = 1 << 26 // bytes of the metadata at its end
+	maxMeta  = 1 << 25 // bytes of the metadata at its end
 )
 
 // Expansion bounds what a byte of the file may become: cells, and bytes of

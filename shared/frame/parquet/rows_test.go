@@ -2,6 +2,7 @@ package parquet_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -199,6 +200,13 @@ func TestBounds(t *testing.T) {
 	}
 	if _, err := inParts(t, data, plain, nil, nil); !fault.Is(err, fault.TooLarge) {
 		t.Errorf("a gigabyte of %d bytes: %v", len(data), err)
+	}
+	// Metadata of a million entries that say nothing.
+	meta := append([]byte{0x49, 0xfc}, binary.AppendUvarint(nil, 1<<20)...)
+	meta = append(meta, make([]byte, 1<<20+1)...)
+	meta = append(binary.LittleEndian.AppendUint32(meta, uint32(len(meta))), "PAR1"...)
+	if _, err := parquet.OpenEnd(meta, 1<<40); err == nil || !strings.Contains(err.Error(), "the metadata at the end of the file cannot be read") {
+		t.Errorf("entries that say nothing: %v", err)
 	}
 	for _, end := range []string{"", "PAR1", "\xff\xff\xff\x7fPAR1", "\xff\xff\xff\xffPAR1", "\x00\x00\x00\x00PARE"} {
 		if _, err := parquet.EndSize([]byte(end), 1<<40); err == nil {
