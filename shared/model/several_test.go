@@ -12,6 +12,17 @@ import (
 	"github.com/portico-ml/portico/shared/model/linear"
 )
 
+// ranks is a model of thresholds: a linear one of a feature and of theirs.
+func ranks(t testing.TB, thresholds int, numbered bool, coefficients ...float64) Several {
+	t.Helper()
+	body, err := (&linear.Weights{Features: len(coefficients), Outputs: 1, Base: []float64{0}, Coefficients: coefficients}).Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	part := Part{Engine: EngineLinear, Body: body, Transform: Transform{Name: Sigmoid}}
+	return Several{Combination: Ranks, Parts: []Part{part}, Thresholds: thresholds, Numbered: numbered}
+}
+
 // partOf is a linear two-class model of one feature.
 func partOf(t testing.TB, transform string, base float64, coefficients ...float64) Part {
 	t.Helper()
@@ -35,14 +46,20 @@ func TestSeveral(t *testing.T) {
 		x    float64
 		want []float64
 	}{
-		{"shares", Several{Shares, three}, 0.5, []float64{sigmoid(0.5), 0.5, sigmoid(-1)}},
-		{"no class has a chance", Several{Shares, []Part{nothing, nothing, nothing, nothing}}, 1, []float64{1, 1, 1, 1}},
-		{"steps", Several{Steps, []Part{partOf(t, Sigmoid, 2, 1), partOf(t, Sigmoid, 0, 1)}}, 1, []float64{1 - sigmoid(3), sigmoid(3) - sigmoid(1), sigmoid(1)}},
-		{"a step up", Several{Steps, []Part{partOf(t, Sigmoid, 0, 1), partOf(t, Sigmoid, 2, 1)}}, 1, []float64{1 - sigmoid(1), 0, sigmoid(1)}},
+		{"shares", Several{Combination: Shares, Parts: three}, 0.5, []float64{sigmoid(0.5), 0.5, sigmoid(-1)}},
+		{"no class has a chance", Several{Combination: Shares, Parts: []Part{nothing, nothing, nothing, nothing}}, 1, []float64{1, 1, 1, 1}},
+		{"steps", Several{Combination: Steps, Parts: []Part{partOf(t, Sigmoid, 2, 1), partOf(t, Sigmoid, 0, 1)}}, 1, []float64{1 - sigmoid(3), sigmoid(3) - sigmoid(1), sigmoid(1)}},
+		{"a step up", Several{Combination: Steps, Parts: []Part{partOf(t, Sigmoid, 0, 1), partOf(t, Sigmoid, 2, 1)}}, 1, []float64{1 - sigmoid(1), 0, sigmoid(1)}},
+		{"ranks", ranks(t, 2, false, 1, 2, -1), 1, []float64{1 - sigmoid(3), sigmoid(3) - sigmoid(0), sigmoid(0)}},
+		{"ranks that cross", ranks(t, 2, false, 1, -1, 2), 1, []float64{1 - sigmoid(3), sigmoid(3) - sigmoid(0), sigmoid(0)}},
+		{"numbered ranks", ranks(t, 3, true, 1, -0.5), 1, []float64{1 - sigmoid(1), sigmoid(1) - sigmoid(0.5), sigmoid(0.5) - sigmoid(0), sigmoid(0)}},
 	} {
 		b, err := c.s.Encode()
 		if err != nil {
 			t.Fatal(err)
+		}
+		if version := b[0]; (version == 2) != (c.s.Combination == Ranks) {
+			t.Errorf("%s: format version %d", c.name, version)
 		}
 		e, err := openEngine(EngineSeveral, b)
 		if err != nil {
@@ -89,44 +106,63 @@ func TestSeveralRefusals(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	inner, err := (&Several{Shares, []Part{good, good}}).Encode()
+	inner, err := (&Several{Combination: Shares, Parts: []Part{good, good}}).Encode()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for want, s := range map[string]Several{
-		"1 parts":                       {Shares, []Part{good}},
-		"0 parts":                       {Steps, nil},
-		"several models of several":     {Shares, []Part{good, {EngineSeveral, inner, Transform{Name: Sigmoid}}}},
-		`no engine "none"`:              {Shares, []Part{good, {"none", nil, Transform{Name: Sigmoid}}}},
-		`transform "sigmoid" for 2`:     {Shares, []Part{good, partOf(t, Sigmoid, 0, 1, 2)}},
-		`transform "identity" for 2`:    {Shares, []Part{good, partOf(t, Identity, 0, 1, 2)}},
-		`transform "none"`:              {Shares, []Part{good, partOf(t, "none", 0, 1)}},
-		"has 3 outputs":                 {Shares, []Part{good, partOf(t, Softmax, 0, 1, 2, 3)}},
-		"models of 1 and of 2 features": {Shares, []Part{good, {EngineLinear, wide, Transform{Name: Sigmoid}}}},
-		"scale NaN":                     {Shares, []Part{good, {EngineLinear, good.Body, Transform{Name: Sigmoid, Scale: math.NaN()}}}},
+		"1 parts":                       {Combination: Shares, Parts: []Part{good}},
+		"0 parts":                       {Combination: Steps, Parts: nil},
+		"several models of several":     {Combination: Shares, Parts: []Part{good, {EngineSeveral, inner, Transform{Name: Sigmoid}}}},
+		`no engine "none"`:              {Combination: Shares, Parts: []Part{good, {"none", nil, Transform{Name: Sigmoid}}}},
+		`transform "sigmoid" for 2`:     {Combination: Shares, Parts: []Part{good, partOf(t, Sigmoid, 0, 1, 2)}},
+		`transform "identity" for 2`:    {Combination: Shares, Parts: []Part{good, partOf(t, Identity, 0, 1, 2)}},
+		`transform "none"`:              {Combination: Shares, Parts: []Part{good, partOf(t, "none", 0, 1)}},
+		"has 3 outputs":                 {Combination: Shares, Parts: []Part{good, partOf(t, Softmax, 0, 1, 2, 3)}},
+		"models of 1 and of 2 features": {Combination: Shares, Parts: []Part{good, {EngineLinear, wide, Transform{Name: Sigmoid}}}},
+		"combination 2, 2 parts":        {Combination: Ranks, Parts: []Part{good, good}, Thresholds: 1},
+		"0 thresholds":                  {Combination: Ranks, Parts: []Part{good}},
+		"of which a threshold is 1":     ranks(t, 1, true, 1),
+		"of which a threshold is 3":     ranks(t, 3, false, 1, 2),
+		"scale NaN":                     {Combination: Shares, Parts: []Part{good, {EngineLinear, good.Body, Transform{Name: Sigmoid, Scale: math.NaN()}}}},
 	} {
 		if _, err := s.Encode(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
 		}
 	}
-	for n := range inner {
-		if _, err := openSeveral(inner[:n]); !fault.Is(err, fault.Package) {
-			t.Fatalf("cut at %d: %v", n, err)
-		}
+	three := ranks(t, 2, false, 1, 2, -1)
+	ranked, err := three.Encode()
+	if err != nil {
+		t.Fatal(err)
 	}
-	if _, err := openSeveral(append(bytes.Clone(inner), 0)); err == nil {
-		t.Error("a byte too many is taken")
+	for _, whole := range [][]byte{inner, ranked} {
+		for n := range whole {
+			if _, err := openSeveral(whole[:n]); !fault.Is(err, fault.Package) {
+				t.Fatalf("cut at %d: %v", n, err)
+			}
+		}
+		if _, err := openSeveral(append(bytes.Clone(whole), 0)); err == nil {
+			t.Error("a byte too many is taken")
+		}
 	}
 }
 
 func FuzzSeveral(f *testing.F) {
 	for _, c := range []Combination{Shares, Steps} {
-		b, err := (&Several{c, []Part{partOf(f, Sigmoid, 0, 1), partOf(f, Softmax, 1, 1, 2)}}).Encode()
+		b, err := (&Several{Combination: c, Parts: []Part{partOf(f, Sigmoid, 0, 1), partOf(f, Softmax, 1, 1, 2)}}).Encode()
 		if err != nil {
 			f.Fatal(err)
 		}
 		f.Add(b)
 		f.Add(binary.LittleEndian.AppendUint32(b[:8:8], 1<<31))
+	}
+	for _, numbered := range []bool{false, true} {
+		s := ranks(f, 2, numbered, 1, 2, -1)
+		b, err := s.Encode()
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s, err := openSeveral(b)
