@@ -176,19 +176,31 @@ func putCells[T any](e *encoder, cells []T, size int, put func([]byte, T)) {
 // Decode reads the internal binary form. It verifies the checksum and every
 // length against what is there, and never allocates more than a small multiple
 // of len(data).
-func Decode(data []byte) (*Frame, error) { return Read(bytes.NewReader(data), int64(len(data))) }
+func Decode(data []byte) (*Frame, error) {
+	f := &Frame{}
+	err := ReadColumns(bytes.NewReader(data), int64(len(data)), func(c *Column) error {
+		f.Cols = append(f.Cols, c)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
 
-// Read is Decode of the size bytes that r gives, which it does not hold at once.
-func Read(r io.Reader, size int64) (*Frame, error) {
+// ReadColumns is Decode of the size bytes that r gives, column by column: each
+// gets them in order, and its error ends the reading. What it made of them
+// counts only if ReadColumns returns nil.
+func ReadColumns(r io.Reader, size int64, each func(c *Column) error) error {
 	d := &decoder{r: r, left: size - crc32.Size, buf: make([]byte, min(pieceBytes, max(size, 0)))}
-	f, err := d.frame()
+	err := d.frame(each)
 	if d.err != nil {
 		err = d.err // what follows from it says less
 	}
 	if err != nil {
-		return nil, fmt.Errorf("frame: stored frame: %w", err)
+		return fmt.Errorf("frame: stored frame: %w", err)
 	}
-	return f, nil
+	return nil
 }
 
 // decoder reads in pieces. Past the end, and after an error of the reader, it
@@ -203,40 +215,44 @@ type decoder struct {
 
 var errShort = errors.New("the data end early")
 
-func (d *decoder) frame() (*Frame, error) {
+func (d *decoder) frame(each func(*Column) error) error {
 	if string(d.next(len(binaryMagic))) != binaryMagic {
 		d.err = nil
-		return nil, fmt.Errorf("not a frame of version %d", binaryMagic[4])
+		return fmt.Errorf("not a frame of version %d", binaryMagic[4])
 	}
 	var s Schema
 	if err := json.Unmarshal(d.take(int64(d.uint32())), &s); err != nil {
-		return nil, fmt.Errorf("schema: %w", err)
+		return fmt.Errorf("schema: %w", err)
 	}
 	l, err := NewLayout(s)
 	if err != nil {
-		return nil, fmt.Errorf("schema: %w", err)
+		return fmt.Errorf("schema: %w", err)
 	}
 	rows := d.uint64()
 	if rows > uint64(max(d.left, 0)) { // every type takes a byte a cell at least
-		return nil, fmt.Errorf("%d rows in %d bytes", rows, d.left)
+		return fmt.Errorf("%d rows in %d bytes", rows, d.left)
 	}
-	f := l.New(0)
-	for _, c := range f.Cols {
-		if err := d.column(c, int(rows)); err != nil {
-			return nil, fmt.Errorf("column %q: %w", c.Field.Name, err)
+	for i := range s {
+		c := l.Column(i, 0)
+		err := d.column(c, int(rows))
+		if err == nil {
+			err = d.err
 		}
-		if d.err != nil {
-			return nil, fmt.Errorf("column %q: %w", c.Field.Name, d.err)
+		if err != nil {
+			return fmt.Errorf("column %q: %w", c.Field.Name, err)
+		}
+		if err := each(c); err != nil {
+			return err
 		}
 	}
 	if d.left != 0 {
-		return nil, errors.New("wrong length")
+		return errors.New("wrong length")
 	}
 	sum := d.sum
 	if d.left = crc32.Size; d.uint32() != sum {
-		return nil, errors.New("checksum mismatch")
+		return errors.New("checksum mismatch")
 	}
-	return f, d.err
+	return d.err
 }
 
 // next returns the next n bytes, at most pieceBytes, until it is called again.

@@ -3,8 +3,11 @@ package runs
 import (
 	"context"
 	"encoding/json"
+	"runtime"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/frame"
@@ -41,9 +44,10 @@ type Look struct {
 
 // Limits of a preview.
 const (
-	maxPreview = 1000    // rows
-	maxCells   = 200_000 // cells, but at least one row
-	maxView    = 1 << 20 // bytes of an untrained model or a transformation
+	maxPreview   = 1000    // rows
+	maxCells     = 200_000 // cells, but at least one row
+	maxDescribed = 1000    // columns with statistics
+	maxView      = 1 << 20 // bytes of an untrained model or a transformation
 )
 
 // Preview shows what a node of a run gave at an output port. port "" is the
@@ -109,18 +113,14 @@ func (r *Runs) preview(ctx context.Context, ws string, res Result, look Look) (*
 		}
 		p.View = view
 	}
+	if res.Kind == service.Dataset {
+		return p, r.look(ctx, ws, res, look, p)
+	}
 	v, err := r.load(ctx, ws, res)
 	if err != nil {
 		return nil, err
 	}
 	switch {
-	case res.Kind == service.Dataset:
-		p.Columns = v.Frame.Schema()
-		rows := min(max(look.Rows, 0), maxPreview, max(1, maxCells/max(1, len(v.Frame.Cols))))
-		p.Values = texts(v.Frame, rows)
-		if look.Statistics {
-			p.Statistics = summary.Of(v.Frame)
-		}
 	case res.Kind == service.TrainedModel:
 		if p.Model, err = model.Summarize(v.Artifact); err != nil {
 			return nil, err
@@ -131,6 +131,35 @@ func (r *Runs) preview(ctx context.Context, ws string, res Result, look Look) (*
 	return p, nil
 }
 
+// look shows a table. It holds no more columns of it at once than there are
+// processors.
+func (r *Runs) look(ctx context.Context, ws string, res Result, look Look, p *Preview) error {
+	rows := min(max(look.Rows, 0), maxPreview, max(1, maxCells/max(1, res.Columns)), res.Rows)
+	p.Columns, p.Values = make(frame.Schema, 0, res.Columns), make([][]*string, rows)
+	var all errgroup.Group
+	all.SetLimit(runtime.GOMAXPROCS(0))
+	var statistics [maxDescribed]summary.Column
+	err := r.columns(ctx, ws, res, func(c *frame.Column) error {
+		i := len(p.Columns)
+		p.Columns = append(p.Columns, *c.Field)
+		for row := range p.Values {
+			p.Values[row] = append(p.Values[row], text(c, row))
+		}
+		if look.Statistics && i < maxDescribed {
+			all.Go(func() error {
+				statistics[i] = summary.Describe(c)
+				return nil
+			})
+		}
+		return nil
+	})
+	all.Wait()
+	if look.Statistics {
+		p.Statistics = statistics[:min(len(p.Columns), maxDescribed)]
+	}
+	return err
+}
+
 // texts prints the first rows of a table.
 func texts(f *frame.Frame, rows int) [][]*string {
 	rows = min(rows, f.Rows())
@@ -138,11 +167,17 @@ func texts(f *frame.Frame, rows int) [][]*string {
 	for r := range out {
 		out[r] = make([]*string, len(f.Cols))
 		for i, c := range f.Cols {
-			if !c.IsNull(r) {
-				text := string(c.Print(nil, r))
-				out[r][i] = &text
-			}
+			out[r][i] = text(c, r)
 		}
 	}
 	return out
+}
+
+// text prints a cell; nil where it is missing.
+func text(c *frame.Column, row int) *string {
+	if c.IsNull(row) {
+		return nil
+	}
+	s := string(c.Print(nil, row))
+	return &s
 }

@@ -106,22 +106,27 @@ func TestPreviewOfEveryKind(t *testing.T) {
 	}
 }
 
-// TestPreviewIsBounded: a wide table shows fewer rows.
+// TestPreviewIsBounded: a wide table shows fewer rows, and describes fewer
+// columns than it has.
 func TestPreviewIsBounded(t *testing.T) {
 	b := newBench(t)
-	wide := strings.Repeat("1,", 999) + "1\n"
+	const columns = 1100
+	wide := strings.Repeat("1,", columns-1) + "1\n"
 	var names []string
-	for i := range 1000 {
+	for i := range columns {
 		names = append(names, fmt.Sprint("c", i))
 	}
 	b.dataset("numbers", []byte(strings.Join(names, ",")+"\n"+strings.Repeat(wide, 300)))
 	run := b.run(b.experiment("wide", []byte(`{"nodes":{"d":{"assetId":"d"}},"edges":[],"assets":{"d":{"type":"Resource","kind":"Dataset","name":"numbers"}}}`)))
 	finished(t, run)
-	p, err := b.runs.Preview(t.Context(), b.ws, run.ID, "d", "", runs.Look{Rows: 1000})
+	p, err := b.runs.Preview(t.Context(), b.ws, run.ID, "d", "", runs.Look{Rows: 1000, Statistics: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(p.Values) != 200 || p.Rows != 300 {
+	if len(p.Values) != 200_000/columns || p.Rows != 300 {
 		t.Errorf("%d of %d rows are shown", len(p.Values), p.Rows)
+	}
+	if len(p.Columns) != columns || len(p.Values[0]) != columns || len(p.Statistics) != 1000 || p.Statistics[999].Name != "c999" || p.Statistics[999].Count != 300 {
+		t.Errorf("of %d columns %d are shown, %d described", len(p.Columns), len(p.Values[0]), len(p.Statistics))
 	}
 }

@@ -98,20 +98,27 @@ func (x *executor) value(ctx context.Context, ref graph.Ref) (module.Value, erro
 
 // load reads a result.
 func (r *Runs) load(ctx context.Context, ws string, res Result) (module.Value, error) {
-	const what = "the node's result"
 	if res.Kind != service.Dataset {
-		body, err := r.artifact(ctx, ws, res.Digest, what)
+		body, err := r.artifact(ctx, ws, res.Digest, "the node's result")
 		return module.Value{Kind: res.Kind, Artifact: body}, err
 	}
-	var f *frame.Frame
-	err := r.artifacts.Read(ctx, ws, res.Digest, func(in io.Reader, size int64) (err error) {
-		f, err = frame.Read(in, size)
-		return fault.Wrap(err, fault.Internal, "decode a node's result")
+	f := &frame.Frame{}
+	err := r.columns(ctx, ws, res, func(c *frame.Column) error {
+		f.Cols = append(f.Cols, c)
+		return nil
 	})
 	if err != nil {
-		return module.Value{}, unread(err, what)
+		return module.Value{}, err
 	}
 	return module.Table(f), nil
+}
+
+// columns reads a table column by column.
+func (r *Runs) columns(ctx context.Context, ws string, res Result, each func(*frame.Column) error) error {
+	err := r.artifacts.Read(ctx, ws, res.Digest, func(in io.Reader, size int64) error {
+		return fault.Wrap(frame.ReadColumns(in, size, each), fault.Internal, "decode a node's result")
+	})
+	return unread(err, "the node's result")
 }
 
 // drop forgets the inputs of vertex i that nobody else needs.

@@ -1,23 +1,20 @@
 // Package summary describes the columns of a table for people to look at:
 // counts, moments, quartiles and a histogram of each. It looks at all rows; what
-// it gives is bounded whatever the table.
+// it gives of a column is bounded whatever the table.
 package summary
 
 import (
 	"cmp"
 	"math"
-	"runtime"
 	"slices"
-	"sync"
 
 	"github.com/portico-ml/portico/shared/frame"
 )
 
 // Limits of what is given.
 const (
-	MaxColumns = 1000 // columns described
-	MaxLevels  = 10   // levels of a histogram
-	Bins       = 10   // bins of a histogram
+	MaxLevels = 10 // levels of a histogram
+	Bins      = 10 // bins of a histogram
 	// MaxUnique is how many different texts of a column are told apart.
 	MaxUnique = 100_000
 )
@@ -58,39 +55,14 @@ type Level struct {
 	Count int    `json:"count"`
 }
 
-// Of describes the first MaxColumns columns of a table.
-func Of(f *frame.Frame) []Column {
-	out := make([]Column, min(len(f.Cols), MaxColumns))
-	next := make(chan int)
-	var all sync.WaitGroup
-	for range min(len(out), runtime.GOMAXPROCS(0)) {
-		all.Go(func() {
-			for i := range next {
-				out[i] = describe(f.Cols[i])
-			}
-		})
-	}
-	for i := range out {
-		next <- i
-	}
-	close(next)
-	all.Wait()
-	return out
-}
-
-func describe(c *frame.Column) Column {
+// Describe describes one column.
+func Describe(c *frame.Column) Column {
 	d := Column{Name: c.Field.Name, Count: c.Len() - c.Nulls(), Missing: c.Nulls()}
 	switch t := c.Field.Type; {
 	case t == frame.String || t == frame.Boolean:
 		d.texts(c)
 	case t == frame.Double:
-		values := make([]float64, 0, d.Count)
-		for r := range c.Len() {
-			if !c.IsNull(r) {
-				values = append(values, c.Floats[r])
-			}
-		}
-		d.floats(values)
+		d.floats(slices.Clone(c.PresentFloats(nil)))
 	default:
 		values := make([]int64, 0, d.Count)
 		for r := range c.Len() {
