@@ -20,10 +20,11 @@ import (
 	"github.com/portico-ml/portico/shared/storage"
 )
 
-// Pieces of a job's work.
+// Pieces of a job's work: a block has the rows that a session scores without
+// copying them.
 const (
 	chunkBytes = 8 << 20
-	blockBytes = 256 << 10
+	blockBytes = 92 << 10
 )
 
 // stages does the work of a few chunks on one thread, stage by stage, and
