@@ -2,8 +2,8 @@ package batch
 
 import (
 	"context"
-	"errors"
 	"strings"
+	"time"
 
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/host/event"
@@ -14,8 +14,7 @@ import (
 type step struct {
 	Step string `json:"step"`
 	Job  string `json:"job,omitempty"`
-	// Workspace and Endpoint, for admit, say whose queue to look at; Job, where
-	// set, has a slot already and is to go on.
+	// Workspace and Endpoint, for admit, say whose queue to look at.
 	Workspace string `json:"ws,omitempty"`
 	Endpoint  string `json:"endpoint,omitempty"`
 }
@@ -77,6 +76,9 @@ func (b *Batch) admit(ctx context.Context, ws, endpoint string) error {
 	if err != nil {
 		return err
 	}
+	if err := b.takeUp(ctx, ws, endpoint, q); err != nil {
+		return err
+	}
 	if len(q.waits) > 0 && len(q.slots) >= b.lim.Slots {
 		if err := b.reclaim(ctx, ws, endpoint, &q); err != nil {
 			return err
@@ -94,7 +96,7 @@ func (b *Batch) admit(ctx context.Context, ws, endpoint string) error {
 		// is in exactly one of the two and never takes two slots.
 		id := w.Props.Str("job")
 		_, err := b.store.Tables.Apply(ctx, table, endpointPartition(ws, endpoint),
-			storage.Op{Kind: storage.Insert, Row: slotRow(n), Props: storage.Props{"job": id}},
+			storage.Op{Kind: storage.Insert, Row: slotRow(n), Props: storage.Props{"job": id, "at": now()}},
 			storage.Op{Kind: storage.Delete, Row: w.Row, IfMatch: w.ETag})
 		if fault.Is(err, fault.Conflict) || fault.Is(err, fault.NotFound) {
 			// Another admit is at work: it gives what is left, or this one
@@ -106,15 +108,68 @@ func (b *Batch) admit(ctx context.Context, ws, endpoint string) error {
 		}
 		n++
 		if err := b.admitted(ctx, id); err != nil {
-			// Repeated, this admit would find the job in the queue no more.
-			return errors.Join(b.send(ctx, step{Step: stepAdmit, Job: id, Workspace: ws, Endpoint: endpoint}), b.sendAdmit(ctx, ws, endpoint))
+			return err // repeated, this admit takes the job up
 		}
 	}
 	return nil
 }
 
-// admitted moves a job that has a slot on to Planning.
+// orphaned is how old a slot is with which sweep has dealt.
+const orphaned = 30 * time.Minute
+
+// takeUp goes on with the jobs over which an admit has died: they have a slot
+// and are still Waiting. One that another may yet have in hand is looked at
+// again in a while.
+func (b *Batch) takeUp(ctx context.Context, ws, endpoint string, q queue) error {
+	again := false
+	for _, e := range q.slots {
+		held := now().Sub(e.Props.Time("at"))
+		if held > orphaned {
+			continue
+		}
+		j, err := b.load(ctx, e.Props.Str("job"))
+		if gone, err := absent(err); err != nil {
+			return err
+		} else if gone || j.State != Waiting {
+			continue
+		}
+		if held < b.lim.Handing {
+			again = true
+			continue
+		}
+		if err := b.admitted(ctx, j.ID); err != nil {
+			return err
+		}
+	}
+	if !again {
+		return nil
+	}
+	return event.Send(ctx, b.store.Queues, JobQueue, step{Step: stepAdmit, Workspace: ws, Endpoint: endpoint}, b.lim.Handing)
+}
+
+// admitted has a job that has a slot planned. The message comes first: it makes
+// good for whoever dies before the change of state.
 func (b *Batch) admitted(ctx context.Context, id string) error {
+	j, err := b.load(ctx, id)
+	if gone, err := absent(err); gone || err != nil {
+		return err // a row of a job that was never written: reclaim drops it
+	}
+	if j.State == Waiting || j.State == Planning {
+		if err := b.send(ctx, step{Step: stepPlan, Job: id}); err != nil {
+			return err
+		}
+		if j, err = b.planning(ctx, id); err != nil {
+			return err
+		}
+	}
+	if j.State.Ended() {
+		return b.tidy(ctx, j) // cancelled meanwhile: its slot goes back
+	}
+	return nil
+}
+
+// planning moves a job that has a slot to Planning.
+func (b *Batch) planning(ctx context.Context, id string) (*job, error) {
 	j, _, err := b.change(ctx, id, func(j *job) bool {
 		if j.State != Waiting {
 			return false
@@ -122,13 +177,7 @@ func (b *Batch) admitted(ctx context.Context, id string) error {
 		j.State = Planning
 		return true
 	})
-	if gone, err := absent(err); gone || err != nil {
-		return err // a row of a job that was never written: reclaim drops it
-	}
-	if j.State == Planning {
-		return b.send(ctx, step{Step: stepPlan, Job: id})
-	}
-	return b.tidy(ctx, j) // cancelled meanwhile: its slot goes back
+	return j, err
 }
 
 // reclaim frees the slots of jobs that are not running any more. A worker
@@ -161,7 +210,9 @@ func (b *Batch) drop(ctx context.Context, partition string, e storage.Entity) er
 }
 
 // leaveQueue takes a job out of its endpoint's queue, and lets the next one
-// in where it held a slot.
+// in where it held a slot. The message comes first: an admit that finds the slot
+// still taken takes it from a job that has ended, and whoever dies after it has
+// not kept the next waiting.
 func (b *Batch) leaveQueue(ctx context.Context, j *job) error {
 	if j.Started.IsZero() {
 		return nil
@@ -181,10 +232,10 @@ func (b *Batch) leaveQueue(ctx context.Context, j *job) error {
 		if e.Props.Str("job") != j.ID {
 			continue
 		}
-		if err := b.drop(ctx, part, e); err != nil {
+		if err := b.sendAdmit(ctx, j.Workspace, j.Endpoint); err != nil {
 			return err
 		}
-		return b.sendAdmit(ctx, j.Workspace, j.Endpoint)
+		return b.drop(ctx, part, e)
 	}
 	return nil
 }

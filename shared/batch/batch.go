@@ -48,6 +48,7 @@ type Limits struct {
 	LinkTTL         time.Duration // life of a link to a result of ours, fresh per status call: 24 h
 	StartWithin     time.Duration // of a submitted job: 24 h
 	Stuck           time.Duration // without progress, after which sweep sends again: 12 min
+	Handing         time.Duration // from a slot to a plan, after which another admit goes on: 5 s
 	PlanSlice       time.Duration // of planning in one message: 45 s
 	Lease           time.Duration // of a whole job, renewed meanwhile: 2 min
 	Patience        time.Duration // with a place outside that does not answer: 24 h
@@ -69,6 +70,7 @@ func (l Limits) withDefaults() Limits {
 	def(&l.LinkTTL, 24*time.Hour)
 	def(&l.StartWithin, 24*time.Hour)
 	def(&l.Stuck, 12*time.Minute)
+	def(&l.Handing, 5*time.Second)
 	def(&l.PlanSlice, 45*time.Second)
 	def(&l.Lease, 2*time.Minute)
 	def(&l.Patience, 24*time.Hour)

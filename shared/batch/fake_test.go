@@ -242,6 +242,8 @@ func (q atOnce) Send(ctx context.Context, queue string, body []byte, _ time.Dura
 
 // restart makes the process anew: nothing in memory survives.
 func (r *rig) restart() {
+	limits := r.limits
+	def(&limits.Handing, time.Millisecond)
 	r.b = New(Config{
 		Store:  &r.store.Store,
 		Sealer: xorSealer{},
@@ -263,7 +265,7 @@ func (r *rig) restart() {
 		Outside: r.world,
 		Scored:  r.usage.note,
 		Ended:   r.usage.count,
-		Limits:  r.limits,
+		Limits:  limits,
 		Log:     slog.New(slog.NewTextHandler(&lockedWriter{w: &r.log}, nil)),
 	})
 	places := event.NewPlaces()

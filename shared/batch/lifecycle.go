@@ -33,6 +33,15 @@ func (b *Batch) Start(ctx context.Context, ws, endpoint, id, invocation string) 
 	if err != nil {
 		return err
 	}
+	switch {
+	case moved:
+		err = b.enqueue(ctx, j)
+	case j.State == Waiting: // the call that is repeated may have died over it
+		err = b.requeue(ctx, j)
+	}
+	if err != nil {
+		return err
+	}
 	if !moved && (invocation == "" || j.Invocation != invocation) {
 		state := string(j.State.Classic())
 		if j.State == Waiting { // NotStarted to clients, who would wonder
@@ -40,10 +49,7 @@ func (b *Batch) Start(ctx context.Context, ws, endpoint, id, invocation string) 
 		}
 		return fault.New(fault.InvalidOperation, "CannotStartJob", "The job cannot be started: it is in state %s.", state).At("jobId")
 	}
-	if j.State != Waiting {
-		return nil
-	}
-	return b.enqueue(ctx, j)
+	return nil
 }
 
 // Cancel ends a job that can still be ended; one that is being committed

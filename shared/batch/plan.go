@@ -26,6 +26,11 @@ func (b *Batch) plan(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
+	if j.State == Waiting { // what admitted it has not come to say so
+		if j, err = b.planning(ctx, id); err != nil {
+			return err
+		}
+	}
 	switch j.State {
 	case Planning:
 	case Running:

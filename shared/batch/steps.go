@@ -40,9 +40,6 @@ func (b *Batch) step(ctx context.Context, s step) error {
 	var err error
 	switch s.Step {
 	case stepAdmit:
-		if s.Job != "" {
-			return b.admitted(ctx, s.Job)
-		}
 		return b.admit(ctx, s.Workspace, s.Endpoint)
 	case stepPlan:
 		err = b.plan(ctx, s.Job)
