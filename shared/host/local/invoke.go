@@ -36,13 +36,16 @@ func (h *Host) invoke(ctx context.Context, f layout.Function, envelope []byte) e
 	req.Header.Set("X-Azure-Functions-Invocationid", guid())
 	req.Header.Set("X-Azure-Functions-Hostversion", hostVersion)
 	req.GetBody = nil // an envelope is never sent twice within one delivery
+	ended := h.process.silence()
 	resp, err := h.handler.Do(req)
 	if err != nil {
+		ended(ctx)
 		return fmt.Errorf("the handler gave no answer: %w", err)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 16<<20))
 	if err != nil {
+		ended(ctx)
 		return err
 	}
 	if resp.StatusCode/100 != 2 {

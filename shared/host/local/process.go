@@ -30,12 +30,17 @@ type process struct {
 
 	mu      sync.Mutex
 	cmd     *exec.Cmd
-	pardon  bool // the next end is our own doing and not a crash
-	gone    bool // it ended with code 0: there will be no other
+	over    chan struct{} // closed when the process, or else the last, has ended
+	pardon  bool          // the next end is our own doing and not a crash
+	gone    bool          // it ended with code 0: there will be no other
 	crashes []time.Time
 }
 
-func newProcess(h *Host) *process { return &process{h: h, ready: newLatch()} }
+func newProcess(h *Host) *process {
+	over := make(chan struct{})
+	close(over)
+	return &process{h: h, ready: newLatch(), over: over}
+}
 
 func (p *process) pid() int {
 	p.mu.Lock()
@@ -53,6 +58,24 @@ func (p *process) wait(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+}
+
+// silence returns a function that waits, within limits, until the end of the
+// process is known that gave no answer: what is delivered again at once must not
+// meet it a second time.
+func (p *process) silence() (known func(context.Context)) {
+	p.mu.Lock()
+	over := p.over
+	p.mu.Unlock()
+	return func(ctx context.Context) {
+		t := time.NewTimer(time.Second)
+		defer t.Stop()
+		select {
+		case <-over:
+		case <-t.C:
+		case <-ctx.Done():
+		}
 	}
 }
 
@@ -152,8 +175,9 @@ func (p *process) once(ctx context.Context) (code int, err error) {
 	if err := <-started; err != nil {
 		return 0, fmt.Errorf("start the handler: %w", err)
 	}
+	over := make(chan struct{})
 	p.mu.Lock()
-	p.cmd = cmd
+	p.cmd, p.over = cmd, over
 	p.mu.Unlock()
 	stop, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -169,6 +193,7 @@ func (p *process) once(ctx context.Context) (code int, err error) {
 	p.mu.Lock()
 	p.cmd = nil
 	p.mu.Unlock()
+	close(over)
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		return exit.ExitCode(), nil // -1 where a signal ended it
 	}
