@@ -99,6 +99,7 @@ type view struct {
 	Table      string // sample bodies, indented
 	Rows       string
 	Curl       string
+	Python     string // a job from beginning to end
 	Inputs     []port
 	Outputs    []port
 	Parameters []parameter
@@ -176,6 +177,7 @@ func newView(kind, base string, t *registry.Target, m *service.Manifest) view {
 		v.Curl = curl("POST", v.API+"/execute?api-version=2.0&details=true", body)
 	case "jobs":
 		v.Curl = curl("POST", v.API+"/jobs?api-version=2.0", jobBody(m))
+		v.Python = python(v.API, m)
 	case "update":
 		if len(v.Resources) > 0 {
 			v.Curl = curl("PATCH", v.Management, updateBody(v.Resources[0]))

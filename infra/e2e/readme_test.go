@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"html"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -63,6 +64,31 @@ func TestReadme(t *testing.T) {
 	got, err := cmd.CombinedOutput()
 	if err != nil || strings.TrimSpace(string(got)) != scoredA {
 		t.Errorf("from Python: %v %s", err, got)
+	}
+	s.helpSample(t)
+}
+
+// helpSample runs the job that a help page shows in Python, as it stands there.
+func (s *site) helpSample(t *testing.T) {
+	e := s.endpoints["churn"]["default"]
+	status, page := s.call("GET", "/apihelp/workspaces/"+s.ws+"/webservices/"+s.services["churn"]+"/endpoints/"+e.id+"/jobs", "", "")
+	_, script, ok := strings.Cut(page, "<h2>All of it in Python</h2>")
+	_, script, _ = strings.Cut(script, "<pre>")
+	script, _, _ = strings.Cut(script, "</pre>")
+	if status != 200 || !ok || script == "" {
+		t.Fatalf("%d: the help page shows no job in Python", status)
+	}
+	in := s.upload("customers_may.csv", string(sampleFile(t, "customers_may.csv")))
+	cmd := exec.CommandContext(t.Context(), "python3", "-c", html.UnescapeString(script))
+	cmd.Dir = t.TempDir()
+	cmd.Env = append(os.Environ(), "KEY="+e.primary, "INPUT0="+in.BaseLocation+in.RelativeLocation+in.SasBlobToken)
+	got, err := cmd.CombinedOutput()
+	if err != nil || strings.TrimSpace(string(got)) != "output1.csv" {
+		t.Fatalf("%v %s", err, got)
+	}
+	scored, err := os.ReadFile(filepath.Join(cmd.Dir, "output1.csv"))
+	if err != nil || len(records(t, string(scored))) != len(s.may) {
+		t.Errorf("%v: %d rows, not %d", err, len(records(t, string(scored))), len(s.may))
 	}
 }
 
