@@ -32,6 +32,11 @@ func environment(t *testing.T) map[string]string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return trusting(t, issuer)
+}
+
+func trusting(t *testing.T, issuer *auth.LocalIssuer) map[string]string {
+	t.Helper()
 	is := issuer.Issuer()
 	issuers, err := json.Marshal([]config.Issuer{{Issuer: is.Name, Audiences: is.Audiences, JWKS: is.JWKS, OperatorRole: is.OperatorRole}})
 	if err != nil {

@@ -132,6 +132,7 @@ type Store struct {
 	mu    sync.Mutex
 	calls []Call
 	rules []Rule
+	watch func(context.Context, Call) (done func())
 	dead  bool
 	died  chan struct{} // closed when dead becomes true
 }
@@ -154,6 +155,14 @@ func (s *Store) Plan(rules ...Rule) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.rules = rules
+}
+
+// Watch has f called at the begin of each call, after the rules, and what f
+// returns when the call has had its effect.
+func (s *Store) Watch(f func(ctx context.Context, c Call) (done func())) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.watch = f
 }
 
 // Calls returns the calls so far, in order of arrival.
@@ -205,7 +214,7 @@ func (s *Store) run(ctx context.Context, port, method, target string, write bool
 	s.mu.Lock()
 	c := Call{N: len(s.calls) + 1, Port: port, Method: method, Target: target, Write: write}
 	s.calls = append(s.calls, c)
-	rules := s.rules
+	rules, watch := s.rules, s.watch
 	s.mu.Unlock()
 
 	effect := Pass
@@ -222,7 +231,12 @@ func (s *Store) run(ctx context.Context, port, method, target string, write bool
 		s.kill()
 		return ErrInjected
 	}
+	done := func() {}
+	if watch != nil {
+		done = watch(ctx, c)
+	}
 	err := call()
+	done()
 	if effect == CrashAfter {
 		s.kill()
 	}

@@ -1,7 +1,10 @@
 package faulty_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/portico-ml/portico/shared/fault"
@@ -147,5 +150,25 @@ func TestAlive(t *testing.T) {
 		}
 		<-ctx.Done()
 		st.Revive()
+	}
+}
+
+// A watch sees each call before and after its effect.
+func TestWatch(t *testing.T) {
+	inner, st := open(t)
+	var seen []string
+	st.Watch(func(_ context.Context, c faulty.Call) func() {
+		there := func(when string) {
+			_, err := inner.Blobs.Head(t.Context(), "a/b")
+			seen = append(seen, fmt.Sprint(when, " ", c, " ", err == nil))
+		}
+		there("before")
+		return func() { there("after") }
+	})
+	if err := put(t, st.Store, "a/b"); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"before #1 Blobs.Put a/b false", "after #1 Blobs.Put a/b true"}; !slices.Equal(seen, want) {
+		t.Errorf("seen %q, want %q", seen, want)
 	}
 }
