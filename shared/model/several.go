@@ -19,6 +19,10 @@ const (
 	// that a row's class is above class k in the classes' order. A model's
 	// probability counts as no higher than the one before it.
 	Steps
+	// Ranks are the differences of the probabilities that one model gives a row
+	// with each threshold beside its features, that the row's class is above
+	// it. Where they do not fall from threshold to threshold, they are sorted.
+	Ranks
 )
 
 // Part is one two-class model in a Several: it reads the features of the whole.
@@ -33,13 +37,41 @@ type Part struct {
 type Several struct {
 	Combination Combination
 	Parts       []Part
+	// Thresholds of Ranks are one less than the classes. Numbered says that a
+	// threshold is one feature behind the row's, its number from 0; otherwise
+	// it is one for each threshold, 1 in its own and 0 in the others.
+	Thresholds int
+	Numbered   bool
+}
+
+// Extra is how many features a threshold is.
+func (s *Several) Extra() int {
+	if s.Numbered {
+		return 1
+	}
+	return s.Thresholds
+}
+
+// Threshold is feature i of those that threshold k is.
+func (s *Several) Threshold(k, i int) float64 {
+	switch {
+	case s.Numbered:
+		return float64(k)
+	case k == i:
+		return 1
+	}
+	return 0
 }
 
 // The canonical bytes of a Several, little-endian: version, combination and
-// number of parts as uint32; then of each part scale and center of its
+// number of parts as uint32; of Ranks, which came with version 2, the number of
+// thresholds and whether they are numbered as uint32; then of each part scale and center of its
 // transform as float64, and name of the engine, name of the transform and body,
 // each behind its length as uint32.
-const severalVersion = 1
+const (
+	severalVersion = 1
+	ranksVersion   = 2
+)
 
 // maxParts is as many as linear models have outputs.
 const maxParts = linear.MaxOutputs
@@ -47,7 +79,15 @@ const maxParts = linear.MaxOutputs
 // Encode checks s and returns its canonical bytes.
 func (s *Several) Encode() ([]byte, error) {
 	var b []byte
-	for _, v := range []int{severalVersion, int(s.Combination), len(s.Parts)} {
+	head := []int{severalVersion, int(s.Combination), len(s.Parts)}
+	if s.Combination == Ranks {
+		numbered := 0
+		if s.Numbered {
+			numbered = 1
+		}
+		head = []int{ranksVersion, int(s.Combination), len(s.Parts), s.Thresholds, numbered}
+	}
+	for _, v := range head {
 		b = binary.LittleEndian.AppendUint32(b, uint32(v))
 	}
 	for _, p := range s.Parts {
@@ -67,9 +107,9 @@ func (s *Several) Encode() ([]byte, error) {
 
 // several is an opened Several.
 type several struct {
-	combination Combination
-	parts       []part
-	features    int
+	Several  // without parts
+	parts    []part
+	features int // of a part
 }
 
 type part struct {
@@ -91,11 +131,22 @@ func openSeveral(b []byte) (*several, error) {
 		return nil, broken("several models in %d bytes", len(b))
 	}
 	word := func(i int) uint32 { return binary.LittleEndian.Uint32(head[4*i:]) }
-	if v, c, n := word(0), word(1), word(2); v != severalVersion || c > uint32(Steps) || n < 1 || n > maxParts || c == uint32(Shares) && n < 2 {
-		return nil, broken("several models: version %d, combination %d, %d parts", v, c, n)
+	version, parts := word(0), word(2)
+	s := &several{Several: Several{Combination: Combination(min(word(1), math.MaxUint8))}}
+	known := version == severalVersion && (s.Combination == Shares && parts >= 2 || s.Combination == Steps && parts >= 1) && parts <= maxParts
+	if version == ranksVersion && s.Combination == Ranks && parts == 1 {
+		if head = cut(8); head == nil {
+			return nil, broken("ranks are cut short")
+		}
+		if word(0) < 1 || word(0) >= maxParts || word(1) > 1 {
+			return nil, broken("a model of ranks with %d thresholds, numbered %d", word(0), word(1))
+		}
+		known, s.Thresholds, s.Numbered = true, int(word(0)), word(1) == 1
 	}
-	s := &several{combination: Combination(word(1))}
-	for i := range word(2) {
+	if !known {
+		return nil, broken("several models: version %d, combination %d, %d parts", version, s.Combination, parts)
+	}
+	for i := range parts {
 		var p Part
 		numbers := cut(16)
 		if numbers == nil {
@@ -146,14 +197,34 @@ func (s *several) add(p Part) error {
 	}
 	s.features = e.Features()
 	s.parts = append(s.parts, part{e, p.Transform})
+	if s.Combination != Ranks {
+		return nil
+	}
+	if s.Features() < 1 {
+		return broken("a model of ranks with %d features, of which a threshold is %d", s.features, s.Extra())
+	}
+	for f := range s.features {
+		if e.Textual(f) {
+			return broken("a model of ranks reads text")
+		}
+	}
 	return nil
 }
 
-func (s *several) Features() int { return s.features }
+// Features are those of a row.
+func (s *several) Features() int {
+	if s.Combination == Ranks {
+		return s.features - s.Extra()
+	}
+	return s.features
+}
 
 func (s *several) Outputs() int {
-	if s.combination == Steps {
+	switch s.Combination {
+	case Steps:
 		return len(s.parts) + 1
+	case Ranks:
+		return s.Thresholds + 1
 	}
 	return len(s.parts)
 }
@@ -172,6 +243,9 @@ func (s *several) predictor(rows int) predictor {
 	for i := range s.parts {
 		p.parts = append(p.parts, s.parts[i].engine.predictor(rows))
 	}
+	if s.Combination == Ranks {
+		p.x = make([]float64, s.features*rows)
+	}
 	return p
 }
 
@@ -179,30 +253,74 @@ type severalPredictor struct {
 	s     *several
 	parts []predictor
 	sums  []float64 // of one part
+	x     []float64 // of Ranks: the rows with a threshold
 }
 
 func (p *severalPredictor) Predict(x []float64, text []string, n int, out []float64) error {
+	if p.s.Combination == Ranks {
+		return p.ranks(x, n, out)
+	}
 	width := p.s.Outputs()
 	for i := range p.parts {
-		t := &p.s.parts[i]
-		outputs := t.engine.Outputs()
-		if err := p.parts[i].Predict(x, text, n, p.sums[:n*outputs]); err != nil {
+		if err := p.part(i, x, text, n, out[i:], width); err != nil {
 			return err
-		}
-		for r := range n {
-			sums := p.sums[r*outputs:][:outputs]
-			t.transform.apply(sums)
-			out[r*width+i] = sums[outputs-1]
 		}
 	}
 	for r := range n {
-		if row := out[r*width:][:width]; p.s.combination == Steps {
+		if row := out[r*width:][:width]; p.s.Combination == Steps {
 			steps(row)
 		} else {
 			shares(row)
 		}
 	}
 	return nil
+}
+
+// part writes what part i gives row r as its probability to out[r*width].
+func (p *severalPredictor) part(i int, x []float64, text []string, n int, out []float64, width int) error {
+	t := &p.s.parts[i]
+	outputs := t.engine.Outputs()
+	if err := p.parts[i].Predict(x, text, n, p.sums[:n*outputs]); err != nil {
+		return err
+	}
+	for r := range n {
+		sums := p.sums[r*outputs:][:outputs]
+		t.transform.apply(sums)
+		out[r*width] = sums[outputs-1]
+	}
+	return nil
+}
+
+// ranks gives each row with every threshold to the one part.
+func (p *severalPredictor) ranks(x []float64, n int, out []float64) error {
+	width, features := p.s.Outputs(), p.s.Features()
+	copy(p.x, x[:features*n])
+	for k := range p.s.Thresholds {
+		for i := range p.s.Extra() {
+			v := p.s.Threshold(k, i)
+			for r := range n {
+				p.x[(features+i)*n+r] = v
+			}
+		}
+		if err := p.part(0, p.x[:p.s.features*n], nil, n, out[k:], width); err != nil {
+			return err
+		}
+	}
+	for r := range n {
+		row := out[r*width:][:width]
+		fall(row[:width-1])
+		steps(row)
+	}
+	return nil
+}
+
+// fall sorts probabilities from the highest.
+func fall(p []float64) {
+	for i := 1; i < len(p); i++ {
+		for k := i; k > 0 && p[k] > p[k-1]; k-- {
+			p[k], p[k-1] = p[k-1], p[k]
+		}
+	}
 }
 
 // shares divides probabilities by their sum.

@@ -2,15 +2,18 @@
 //
 // One-vs-All Multiclass asks a two-class model for each class whether a row is
 // of it; the probabilities are divided by their sum. Ordinal Regression, for
-// classes in an order, asks a model for each class but the last whether a row
-// is above it (Frank and Hall 2001); a class's probability is the difference
-// between two neighbours, where a model that gives more than the one before it
-// counts as giving the same, so that they are never negative and sum to 1.
+// classes in an order, asks one two-class model whether a row is above a class:
+// it learns from every row as often as there are classes but the last, each time
+// with that class's place beside the row's features (Li and Lin 2006, "Ordinal
+// regression by extended binary classification"). A class's probability is the
+// difference between two neighbours. A linear model has the same weights for
+// all of them, and their thresholds are in order; where those of another cross,
+// the probabilities are put in order (Chernozhukov, Fernández-Val and Galichon
+// 2010, "Quantile and probability curves without crossing").
 package reduction
 
 import (
 	"context"
-	"encoding/json"
 
 	"github.com/portico-ml/portico/shared/learn"
 	"github.com/portico-ml/portico/shared/model"
@@ -33,7 +36,7 @@ func OneVsAll(base learn.Learner) (*Learner, error) {
 // is module error 0013. The order of the classes is that of the label column's
 // levels, else that of its values.
 func Ordinal(base learn.Learner) (*Learner, error) {
-	return wrap("Ordinal Regression", base, model.Steps)
+	return wrap("Ordinal Regression", base, model.Ranks)
 }
 
 func wrap(name string, base learn.Learner, c model.Combination) (*Learner, error) {
@@ -52,57 +55,26 @@ func (l *Learner) Kind() model.Kind { return model.Multiclass }
 // Form is the two-class learner's.
 func (l *Learner) Form() learn.Form { return l.base.Form() }
 
-// progress is what a checkpoint saves: the models that are trained, and the
-// state of the next one's training, if it began.
-type progress struct {
-	Parts []model.Part
-	Next  []byte
-}
-
-// Train trains one two-class model after the other.
+// Train trains a two-class model for each class, or one of all ranks.
 func (l *Learner) Train(ctx context.Context, d *learn.Data, s *learn.Session) (*learn.Trained, error) {
-	var p progress
-	if s.Saved != nil {
-		if err := json.Unmarshal(s.Saved, &p); err != nil {
-			return nil, err
-		}
+	several := l.oneVsAll
+	if l.combination == model.Ranks {
+		several = l.ordinal
 	}
-	n := d.Classes
-	if l.combination == model.Steps {
-		n--
+	m, err := several(ctx, d, s)
+	if err != nil {
+		return nil, err
 	}
-	for len(p.Parts) < n {
-		part, err := l.part(ctx, d, s, p)
-		if err != nil {
-			return nil, err
-		}
-		p.Parts, p.Next = append(p.Parts, part), nil
-		s.Log("%d of %d two-class models are trained", len(p.Parts), n)
-		if err := s.Checkpoint(p.encode); err != nil {
-			return nil, err
-		}
-	}
-	body, err := (&model.Several{Combination: l.combination, Parts: p.Parts}).Encode()
+	body, err := m.Encode()
 	if err != nil {
 		return nil, err
 	}
 	return &learn.Trained{Engine: model.EngineSeveral, Body: body, Transform: model.Transform{Name: model.Probabilities}}, nil
 }
 
-func (p progress) encode() ([]byte, error) { return json.Marshal(p) }
-
-// part trains the model of the next class.
-func (l *Learner) part(ctx context.Context, d *learn.Data, s *learn.Session, done progress) (model.Part, error) {
-	class := float64(len(done.Parts))
-	two := *d
-	two.Classes, two.Label = 2, make([]float64, d.Rows)
-	for r, y := range d.Label {
-		if l.combination == model.Shares && y == class || l.combination == model.Steps && y > class {
-			two.Label[r] = 1
-		}
-	}
-	inner := s.Inner(done.Next, func(next []byte) ([]byte, error) { return progress{done.Parts, next}.encode() })
-	t, err := l.base.Train(ctx, &two, inner)
+// part trains the base learner.
+func (l *Learner) part(ctx context.Context, d *learn.Data, s *learn.Session) (model.Part, error) {
+	t, err := l.base.Train(ctx, d, s)
 	if err != nil {
 		return model.Part{}, err
 	}

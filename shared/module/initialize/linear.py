@@ -235,20 +235,39 @@ for module, label, scores, exact, stopped in FAMILIES:
 # Rows one at a time: perceptron, support vector machine, gradient descent.
 
 
-def order(seed, passes):
+def order(seed, passes, rows=range(N)):
     for p in range(passes):
-        yield from shuffled(seed, p)
+        yield from shuffled(seed, p, rows)
 
 
-def shuffled(seed, p):
-    rows = list(range(N))
+def shuffled(seed, p, rows=range(N)):
+    rows = list(rows)
     PCG(seed, p).shuffle(rows)
     return rows
 
 
-def platt(z, zt, w, b):
-    s = _SigmoidCalibration().fit(z @ w + b, yes.astype(int))
-    return two(s.predict(zt @ w + b))
+FOLDS = 5
+
+
+def platt(learn, seed, z, zt):
+    """The sigmoid of the scores that learn makes of all rows, fitted to those of
+    rows that it did not learn from; as many rows of a class in every fold."""
+    fold, draws = np.zeros(N, int), PCG(seed, 2**64 - 1)
+    for is_in in [~yes, yes]:
+        rows = list(np.flatnonzero(is_in))
+        order = list(range(len(rows)))
+        draws.shuffle(order)
+        for i, at in enumerate(order):
+            fold[rows[at]] = i % FOLDS
+    held = np.zeros(N)
+    for k in range(FOLDS):
+        w, b = learn(np.flatnonzero(fold != k))
+        held[fold == k] = z[fold == k] @ w + b
+    w, b = learn(np.arange(N))
+    sigmoid = _SigmoidCalibration().fit(held, yes.astype(int))
+    if sigmoid.a_ > 0:  # they fall with the label: they say nothing
+        sigmoid.fit(np.zeros(N), yes.astype(int))
+    return two(sigmoid.predict(zt @ w + b))
 
 
 sign = np.where(yes, 1.0, -1.0)
@@ -259,32 +278,40 @@ def perceptron(rate=1.0, iterations=10, seed=0, at=zt):
     """at is where to score: None for the rows that are learned from."""
     c = z - centre
     ct = c if at is None else at - centre
-    w, b, sum_w, sum_b = np.zeros(5), 0.0, np.zeros(5), 0.0
-    for row in order(seed, iterations):
-        short = 1 - sign[row] * (c[row] @ w + b)
-        if short > 0:
-            step = sign[row] * min(rate, short / (1 + c[row] @ c[row]))
-            w, b = w + step * c[row], b + step
-        sum_w, sum_b = sum_w + w, sum_b + b
-    return platt(c, ct, sum_w / N / iterations, sum_b / N / iterations)
+
+    def learn(rows):
+        w, b, sum_w, sum_b = np.zeros(5), 0.0, np.zeros(5), 0.0
+        for row in order(seed, iterations, rows):
+            short = 1 - sign[row] * (c[row] @ w + b)
+            if short > 0:
+                step = sign[row] * min(rate, short / (1 + c[row] @ c[row]))
+                w, b = w + step * c[row], b + step
+            sum_w, sum_b = sum_w + w, sum_b + b
+        return sum_w / len(rows) / iterations, sum_b / len(rows) / iterations
+
+    return platt(learn, seed, c, ct)
 
 
 def svm(iterations=1, lam=0.001, normalize=True, project=False, seed=0, at=zt):
     c, ct = (z - centre, zt - centre) if normalize else (x, test)
     ct = c if at is None else ct
-    w, b, sum_w, sum_b, total = np.zeros(5), 0.0, np.zeros(5), 0.0, N * iterations
-    for t, row in enumerate(order(seed, iterations)):
-        rate = 1 / np.sqrt(1 + t / 10)
-        short = 1 - sign[row] * (c[row] @ w + b)
-        if short > 0:
-            step = sign[row] * short * rate / (1 + rate * (1 + c[row] @ c[row]))
-            w, b = w + step * c[row], b + step
-        w = w / (1 + rate * lam)
-        if project:
-            w = w / max(1, np.linalg.norm(w))
-        if t >= total // 2:
-            sum_w, sum_b = sum_w + w, sum_b + b
-    return platt(c, ct, sum_w, sum_b)
+
+    def learn(rows):
+        w, b, sum_w, sum_b, total = np.zeros(5), 0.0, np.zeros(5), 0.0, len(rows) * iterations
+        for t, row in enumerate(order(seed, iterations, rows)):
+            rate = 1 / np.sqrt(1 + t / 10)
+            short = 1 - sign[row] * (c[row] @ w + b)
+            if short > 0:
+                step = sign[row] * short * rate / (1 + rate * (1 + c[row] @ c[row]))
+                w, b = w + step * c[row], b + step
+            w = w / (1 + rate * lam)
+            if project:
+                w = w / max(1, np.linalg.norm(w))
+            if t >= total // 2:
+                sum_w, sum_b = sum_w + w, sum_b + b
+        return sum_w / (total - total // 2), sum_b / (total - total // 2)
+
+    return platt(learn, seed, c, ct)
 
 
 def descent(rate=0.1, epochs=10, l2=0.001, normalize=True, average=True, decrease=True, seed=0):
@@ -414,7 +441,10 @@ ranges(BPM, two_class, bayes_point([1, 30][best]), ROUNDS, [1, 30][best], [30, 1
 BASE = {"Untrained binary classification model": {"module": "Two-Class Logistic Regression", "parameters": {L1: "0"}}}
 p = np.column_stack([logistic(grade == k, 0).predict_proba(zt)[:, 1] for k in range(3)])
 case("One-vs-All Multiclass", "logistic", LABELS["many"], many(p / p.sum(1, keepdims=True)), inputs=BASE)
-above = np.column_stack([np.ones(4), *(logistic(grade > k, 0).predict_proba(zt)[:, 1] for k in range(2)), np.zeros(4)])
-case("Ordinal Regression", "logistic", LABELS["many"], many(-np.diff(np.minimum.accumulate(above, 1))), inputs=BASE)
+# Every row with each of two thresholds: is its grade above?
+extended = np.vstack([np.hstack([z, np.eye(2)[np.full(N, k)]]) for k in range(2)])
+ranks = LogisticRegression(C=1, solver="newton-cholesky", tol=1e-13, max_iter=10_000).fit(extended, np.concatenate([grade > k for k in range(2)]))
+above = np.column_stack([np.ones(4), *(ranks.predict_proba(np.hstack([zt, np.eye(2)[np.full(4, k)]]))[:, 1] for k in range(2)), np.zeros(4)])
+case("Ordinal Regression", "logistic", LABELS["many"], many(-np.diff(above)), inputs=BASE)
 for module in ["One-vs-All Multiclass", "Ordinal Regression"]:
     write(module, "no-two-class-learner", {"inputs": {"Untrained binary classification model": {"module": "Poisson Regression"}}, "error": "Error 0013"})

@@ -121,15 +121,26 @@ for name, t in [("sacramento", houses), ("diabetes", sugar)]:
         var = noise * (1 + 1 / n + np.einsum("ij,ji->i", z, cho_solve(factor, z.T)))
         case(f"{name} regularization {l}", "bayes", t, {"L2": l}, np.column_stack([y.mean() + z @ w, np.sqrt(var)]))
 
+
+
+def above(t, thresholds):
+    """Every row with every threshold, row by row, and whether its class is above."""
+    classes = np.searchsorted(sorted(t.y.unique()), t.y)
+    eye = np.eye(thresholds)
+    z = np.vstack([np.append(row, eye[k]) for row in t.z for k in range(thresholds)])
+    return z, (classes[:, None] > np.arange(thresholds)).ravel()
+
+
 # Many classes by two-class logistic regression: a class against the others, and
-# Frank and Hall's cumulative problems.
+# Li and Lin's extended rows.
 for name, t in [("penguins", three), ("wine", wines)]:
     classes = sorted(t.y.unique())
     p = np.column_stack([logistic(0, 1).fit(t.z, t.y == c).predict_proba(t.z)[:, 1] for c in classes])
     case(name, "one-vs-all", t, {"L1": 0, "L2": 1}, p / p.sum(1, keepdims=True))
-    above = [logistic(0, 1).fit(t.z, t.y > c).predict_proba(t.z)[:, 1] for c in classes[:-1]]
-    above = np.minimum.accumulate(np.column_stack([np.ones(len(t.y)), *above]), axis=1)
-    case(name, "ordinal", t, {"L1": 0, "L2": 1}, -np.diff(np.column_stack([above, np.zeros(len(t.y))])))
+    z, is_above = above(t, len(classes) - 1)
+    p = logistic(0, 1).fit(z, is_above).predict_proba(z)[:, 1].reshape(len(t.y), -1)
+    ends = np.ones((len(t.y), 1)), np.zeros((len(t.y), 1))
+    case(name, "ordinal", t, {"L1": 0, "L2": 1}, -np.diff(np.hstack([ends[0], p, ends[1]])))
 
 # The best of the SVM's objective.
 for lam in [0.001, 0.1]:
