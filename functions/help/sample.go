@@ -9,7 +9,7 @@ import (
 
 // sample is a batch job from beginning to end, in Python without any package:
 // it runs as it is printed.
-var sample = template.Must(template.New("").Parse(`import json, os, time, urllib.parse, urllib.request
+var sample = template.Must(template.New("").Parse(`import json, os, time, urllib.error, urllib.parse, urllib.request
 
 API = {{.API}}
 KEY = os.environ["KEY"]  # a key of the endpoint
@@ -20,8 +20,11 @@ def call(method, path, body=None):
     data = b"" if body is None else json.dumps(body).encode()
     headers = {"Authorization": "Bearer " + KEY, "Content-Type": "application/json"}
     url = API + path + "?api-version=2.0"
-    with urllib.request.urlopen(urllib.request.Request(url, data if method == "POST" else None, headers, method=method)) as answer:
-        text = answer.read()
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, data if method == "POST" else None, headers, method=method)) as answer:
+            text = answer.read()
+    except urllib.error.HTTPError as refused:  # its document says why
+        raise SystemExit(refused.read().decode())
     return json.loads(text) if text else None
 
 def reference(address):
