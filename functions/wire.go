@@ -116,7 +116,7 @@ func (a *app) wire(p *parts) {
 		Verifier: p.verifier, Catalog: cat, Registry: a.registry, Runs: experiments, Publisher: publisher, Blobs: st.Blobs,
 	})
 	studio.Register(a.router)
-	workbench.New(p.verifier, cat, experiments, st.Blobs).Register(a.router)
+	workbench.New(p.verifier, cat, experiments, a.registry, st.Blobs).Register(a.router)
 
 	if p.links != nil {
 		blobs.New(*st, p.links.Verify).Register(a.router)

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/portico-ml/portico/shared/auth"
 	"github.com/portico-ml/portico/shared/host/web"
 	"github.com/portico-ml/portico/shared/publish"
 	"github.com/portico-ml/portico/shared/registry"
@@ -19,7 +20,7 @@ type serviceView struct {
 	WorkspaceID      string       `json:"workspaceId"`
 	ExperimentID     string       `json:"experimentId"`
 	CreatedAt        time.Time    `json:"createdAt"`
-	CreatedBy        registry.Who `json:"createdBy"`
+	CreatedBy        auth.Who `json:"createdBy"`
 	EndpointCount    int          `json:"endpointCount"`
 	PendingPromotion int64        `json:"pendingPromotion,omitempty"`
 }

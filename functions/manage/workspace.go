@@ -77,7 +77,7 @@ func (f *Function) putWorkspace(w http.ResponseWriter, r *http.Request) error {
 		case body.Members != nil:
 			return fault.New(fault.Conflict, "WorkspaceExists", "workspace %s exists already: its members are changed one by one", ws).At("members")
 		}
-		work, err := f.catalog.ChangeWorkspace(r.Context(), ws, catalog.WorkspaceChange{Name: body.Name, Description: body.Description, Region: body.Region})
+		work, err := f.catalog.ChangeWorkspace(r.Context(), ws, catalog.WorkspaceChange{Name: body.Name, Description: body.Description, Region: body.Region}, id)
 		if err != nil {
 			return err
 		}
@@ -144,7 +144,7 @@ func (f *Function) putMember(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (f *Function) deleteMember(w http.ResponseWriter, r *http.Request) error {
-	ws, _, err := f.atLeast(r, auth.Owner)
+	ws, id, err := f.atLeast(r, auth.Owner)
 	if err != nil {
 		return err
 	}
@@ -153,7 +153,7 @@ func (f *Function) deleteMember(w http.ResponseWriter, r *http.Request) error {
 	if kind == "" {
 		kind = catalog.Person
 	}
-	if err := f.catalog.RemoveMember(r.Context(), ws, kind, q.Get("issuer"), q.Get("value")); err != nil {
+	if err := f.catalog.RemoveMember(r.Context(), ws, kind, q.Get("issuer"), q.Get("value"), id); err != nil {
 		return err
 	}
 	return f.answerMembers(w, r, ws)
@@ -185,11 +185,11 @@ func (f *Function) answerTokens(w http.ResponseWriter, r *http.Request, ws strin
 }
 
 func (f *Function) regenerateToken(w http.ResponseWriter, r *http.Request) error {
-	ws, _, err := f.atLeast(r, auth.Owner)
+	ws, id, err := f.atLeast(r, auth.Owner)
 	if err != nil {
 		return err
 	}
-	if _, err := f.catalog.RegenerateToken(r.Context(), ws, r.PathValue("slot")); err != nil {
+	if _, err := f.catalog.RegenerateToken(r.Context(), ws, r.PathValue("slot"), id); err != nil {
 		return err
 	}
 	return f.answerTokens(w, r, ws)

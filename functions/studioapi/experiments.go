@@ -264,7 +264,7 @@ func (f *Function) deleteExperiment(w http.ResponseWriter, c call) error {
 	if err != nil {
 		return err
 	}
-	if err := f.catalog.DeleteExperiment(c.Context(), c.ws, id, revision); err != nil {
+	if err := f.catalog.DeleteExperiment(c.Context(), c.ws, id, revision, c.id); err != nil {
 		return err
 	}
 	return web.NoContent(w)

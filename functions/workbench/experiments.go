@@ -117,7 +117,7 @@ func (f *Function) changeExperiment(w http.ResponseWriter, c call, whole bool) e
 }
 
 func (f *Function) deleteExperiment(w http.ResponseWriter, c call) error {
-	if err := f.catalog.DeleteExperiment(c.Context(), c.ws, c.PathValue("id"), revision(c)); err != nil {
+	if err := f.catalog.DeleteExperiment(c.Context(), c.ws, c.PathValue("id"), revision(c), c.id); err != nil {
 		return err
 	}
 	return web.NoContent(w)

@@ -3,7 +3,8 @@
 //
 // Callers present a JSON Web Token; what they may do follows from their role in
 // the workspace: readers look, authors change. To others the workspace does
-// not exist.
+// not exist. What is used cannot be deleted; what is deleted is in the
+// workspace's audit.
 package workbench
 
 import (
@@ -34,12 +35,19 @@ type Function struct {
 	verifier Verifier
 	catalog  *catalog.Catalog
 	runs     *runs.Runs
+	services Services
 	blobs    storage.Blobs // of uploads
 }
 
+// Services says which services and promotions use an artifact;
+// *registry.Registry does.
+type Services interface {
+	Uses(ctx context.Context, ws string, meant func(digest string) bool) ([]string, error)
+}
+
 // New returns the function.
-func New(v Verifier, c *catalog.Catalog, r *runs.Runs, blobs storage.Blobs) *Function {
-	return &Function{verifier: v, catalog: c, runs: r, blobs: blobs}
+func New(v Verifier, c *catalog.Catalog, r *runs.Runs, s Services, blobs storage.Blobs) *Function {
+	return &Function{verifier: v, catalog: c, runs: r, services: s, blobs: blobs}
 }
 
 // fileTimeout is the deadline of calls that carry or make files.
@@ -60,16 +68,21 @@ func (f *Function) Register(rt *web.Router) {
 	read("/runs/{run}/nodes/{node}/ports", f.preview) // of the only port
 	read("/runs/{run}/nodes/{node}/ports/{port}", f.preview)
 	read("/runs/{run}/nodes/{node}/ports/{port}/file", f.resultFile)
-	for path, kind := range map[string]service.PortKind{"/models": service.TrainedModel, "/transformations": service.Transformation} {
-		k := kindOf{f, kind}
+	kinds := map[string]kindOf{
+		"/models": {f, service.TrainedModel}, "/transformations": {f, service.Transformation}, "/datasets": {f, service.Dataset},
+	}
+	for path, k := range kinds {
+		if k.kind == service.Dataset {
+			continue // which are read in other ways
+		}
 		read(path, k.list)
 		read(path+"/{name}", k.versions)
 		read(path+"/{name}/versions/{version}", k.version)
 		read(path+"/{name}/versions/{version}/file", k.file)
 		read(path+"/{name}/versions/{version}/record", k.record)
 	}
-	read("/models/{name}/versions/{version}/original", kindOf{f, service.TrainedModel}.original)
-	datasets := kindOf{f, service.Dataset}
+	read("/models/{name}/versions/{version}/original", kinds["/models"].original)
+	datasets := kinds["/datasets"]
 	read("/datasets", datasets.list)
 	read("/datasets/{name}", datasets.versions)
 	read("/datasets/{name}/versions/{version}", f.getDataset)
@@ -92,6 +105,10 @@ func (f *Function) Register(rt *web.Router) {
 	write("POST", "/models/{name}", f.importModel)
 	write("POST", "/datasets", f.saveDataset)
 	write("POST", "/datasets/{name}", f.saveDataset)
+	for path, k := range kinds {
+		write("DELETE", path+"/{name}", k.deleteName)
+		write("DELETE", path+"/{name}/versions/{version}", k.deleteVersion)
+	}
 }
 
 // call is a request of somebody known in a workspace.

@@ -24,6 +24,7 @@ import (
 	"github.com/portico-ml/portico/shared/catalog"
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/host/web"
+	"github.com/portico-ml/portico/shared/registry"
 	"github.com/portico-ml/portico/shared/runs"
 	"github.com/portico-ml/portico/shared/storage"
 	"github.com/portico-ml/portico/shared/storage/sqlite"
@@ -77,9 +78,10 @@ func newSite(t *testing.T, v workbench.Verifier) *site {
 			t.Fatal(err)
 		}
 	}
+	reg := registry.New(&s.Store, ring, registry.Options{})
 	r := runs.New(runs.Config{Store: &s.Store, Catalog: c, Log: slog.New(slog.DiscardHandler)})
 	rt := web.NewRouter(web.Options{})
-	workbench.New(v, c, r, s.Blobs).Register(rt)
+	workbench.New(v, c, r, reg, s.Blobs).Register(rt)
 	return &site{t: t, store: s.Store, runs: r, Handler: rt, saved: map[string]string{"ws": ws, "other": other}}
 }
 
@@ -155,7 +157,7 @@ func (s *site) drain() {
 }
 
 func TestScripts(t *testing.T) {
-	for _, script := range []string{"access", "experiments", "datasets", "runs", "preview"} {
+	for _, script := range []string{"access", "experiments", "datasets", "runs", "preview", "delete"} {
 		t.Run(script, func(t *testing.T) {
 			webtest.TestHandler(t, "testdata/"+script+".txt", newSite(t, people{}))
 		})

@@ -16,6 +16,7 @@
 //	{ws}.datasets       v.{hash}.{number}    one version, never changed; the versions of a name
 //	{ws}.models         n.…  v.…             likewise
 //	{ws}.transforms     n.…  v.…             likewise
+//	{ws}.…              z.{~time}            in all of these, the audit: what was changed or deleted there, newest first
 //	ring                {entry}              the mark of a master key, to notice another one under its name
 //
 // {hash} is the SHA-256 of a name that people gave (of issuer and subject, for
@@ -59,22 +60,14 @@ func New(tables storage.Tables, artifacts *artifact.Store, ring *auth.Ring) *Cat
 	return &Catalog{tables: tables, artifacts: artifacts, ring: ring, snapshot: map[string]*snapshot{}}
 }
 
-// Who is an identity as it is recorded.
-type Who struct {
-	ID   string `json:"id"`
-	Name string `json:"name,omitempty"`
-}
-
-func who(id auth.Identity) Who { return Who{ID: id.Key(), Name: id.Display()} }
-
-// set and readWho keep a Who in two properties.
-func (w Who) set(p storage.Props, name string) {
+// setWho and readWho keep who did something in two properties.
+func setWho(p storage.Props, name string, w auth.Who) {
 	p[name] = w.ID
 	p[name+"Name"] = w.Name
 }
 
-func readWho(p storage.Props, name string) Who {
-	return Who{ID: p.Str(name), Name: p.Str(name + "Name")}
+func readWho(p storage.Props, name string) auth.Who {
+	return auth.Who{ID: p.Str(name), Name: p.Str(name + "Name")}
 }
 
 // hash is the row-key form of free text; its parts cannot run into each other.

@@ -97,7 +97,7 @@ func TestWorkspaces(t *testing.T) {
 	ctx := t.Context()
 	w, err := c.Workspace(ctx, ws)
 	ok(t, err)
-	if w.Name != "Telecom" || w.Region != "West Europe" || w.By != (catalog.Who{ID: "https://i|ada", Name: "Ada"}) || time.Since(w.Created) > time.Hour {
+	if w.Name != "Telecom" || w.Region != "West Europe" || w.By != (auth.Who{ID: "https://i|ada", Name: "Ada"}) || time.Since(w.Created) > time.Hour {
 		t.Errorf("workspace %+v", w)
 	}
 	if role, err := c.Role(ctx, ws, ada); role != auth.Owner || err != nil {
@@ -156,10 +156,10 @@ func TestWorkspaces(t *testing.T) {
 		}
 		_, err = c.CreateWorkspace(ctx, n, ada)
 		want(t, err, fault.BadArgument, "BadParameterValue", "the workspace's "+what)
-		_, err = c.ChangeWorkspace(ctx, ws, ch)
+		_, err = c.ChangeWorkspace(ctx, ws, ch, ada)
 		want(t, err, fault.BadArgument, "BadParameterValue", "the workspace's "+what)
 	}
-	_, err = c.ChangeWorkspace(ctx, ws, catalog.WorkspaceChange{Name: &name})
+	_, err = c.ChangeWorkspace(ctx, ws, catalog.WorkspaceChange{Name: &name}, ada)
 	ok(t, err)
 	if w, _ := c.Workspace(ctx, ws); w.Name != name || w.Region != "West Europe" {
 		t.Errorf("after the change: %+v", w)
@@ -194,7 +194,7 @@ func TestWorkspaceTokens(t *testing.T) {
 	_, err = c.TokenIdentity(ctx, service.NewID(), p)
 	want(t, err, fault.Unauthorized, "ManagementRequestUnauthorized", "Invalid credentials")
 
-	_, err = c.RegenerateToken(ctx, ws, auth.Primary)
+	_, err = c.RegenerateToken(ctx, ws, auth.Primary, ada)
 	ok(t, err)
 	p2, s2, err := c.Tokens(ctx, ws)
 	ok(t, err)
@@ -206,7 +206,7 @@ func TestWorkspaceTokens(t *testing.T) {
 	if _, err := c.TokenIdentity(ctx, ws, s); err != nil {
 		t.Error(err)
 	}
-	_, err = c.RegenerateToken(ctx, ws, "third")
+	_, err = c.RegenerateToken(ctx, ws, "third", ada)
 	want(t, err, fault.BadArgument, "BadParameterValue", "primary, secondary")
 }
 
@@ -249,11 +249,11 @@ func TestRoles(t *testing.T) {
 	if role, _ := c.Role(ctx, ws, ben); role != auth.Author {
 		t.Errorf("after the change: %v", role)
 	}
-	ok(t, c.RemoveMember(ctx, ws, catalog.Group, "https://i", "deployers"))
+	ok(t, c.RemoveMember(ctx, ws, catalog.Group, "https://i", "deployers", ada))
 	if role, _ := c.Role(ctx, ws, ben); role != auth.Reader {
 		t.Errorf("after the removal: %v", role)
 	}
-	want(t, c.RemoveMember(ctx, ws, catalog.Group, "https://i", "deployers"), fault.NotFound, "MemberNotFound", "deployers")
+	want(t, c.RemoveMember(ctx, ws, catalog.Group, "https://i", "deployers", ada), fault.NotFound, "MemberNotFound", "deployers")
 
 	members, err := c.Members(ctx, ws)
 	ok(t, err)
@@ -281,7 +281,7 @@ func TestRoles(t *testing.T) {
 func TestLastOwner(t *testing.T) {
 	c, ws := testCatalog(t)
 	ctx := t.Context()
-	want(t, c.RemoveMember(ctx, ws, catalog.Person, ada.Issuer, ada.Subject), fault.InvalidOperation, "LastOwner", "must have an owner")
+	want(t, c.RemoveMember(ctx, ws, catalog.Person, ada.Issuer, ada.Subject, ada), fault.InvalidOperation, "LastOwner", "must have an owner")
 	demoted := catalog.Member{Kind: catalog.Person, Issuer: ada.Issuer, Value: ada.Subject, Role: auth.Author}
 	want(t, c.SetMember(ctx, ws, demoted, ada), fault.InvalidOperation, "LastOwner", "must have an owner")
 
@@ -295,7 +295,7 @@ func TestLastOwner(t *testing.T) {
 	var wg sync.WaitGroup
 	errs := make([]error, n)
 	for i, m := range members {
-		wg.Go(func() { errs[i] = c.RemoveMember(ctx, ws, m.Kind, m.Issuer, m.Value) })
+		wg.Go(func() { errs[i] = c.RemoveMember(ctx, ws, m.Kind, m.Issuer, m.Value, ada) })
 	}
 	wg.Wait()
 	left, err := c.Members(ctx, ws)

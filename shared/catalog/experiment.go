@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"slices"
@@ -33,7 +32,7 @@ type Experiment struct {
 	Revision string    `json:"revision"`
 	Created  time.Time `json:"created"`
 	Updated  time.Time `json:"updated"`
-	By       Who       `json:"updatedBy"`
+	By       auth.Who  `json:"updatedBy"`
 
 	etag string
 }
@@ -48,7 +47,7 @@ func experimentsPartition(ws string) string { return ws + ".experiments" }
 
 func (x *Experiment) props() storage.Props {
 	p := storage.Props{"name": x.Name, "description": x.Description, "doc": x.DocDigest, "created": x.Created, "updated": x.Updated}
-	x.By.set(p, "by")
+	setWho(p, "by", x.By)
 	return p
 }
 
@@ -82,7 +81,7 @@ func (c *Catalog) CreateExperiment(ctx context.Context, ws, name, description st
 		return nil, err
 	}
 	now := time.Now().UTC().Truncate(time.Microsecond)
-	x := &Experiment{ID: service.NewID(), Name: name, Description: description, Created: now, Updated: now, By: who(by)}
+	x := &Experiment{ID: service.NewID(), Name: name, Description: description, Created: now, Updated: now, By: by.Who()}
 	if err := c.setDoc(ctx, ws, x, doc); err != nil {
 		return nil, err
 	}
@@ -129,7 +128,7 @@ func (c *Catalog) experimentRow(ctx context.Context, ws, id string) (*Experiment
 // last changed first.
 func (c *Catalog) Experiments(ctx context.Context, ws string) ([]*Experiment, error) {
 	out := []*Experiment{}
-	for e, err := range c.tables.Query(ctx, table, experimentsPartition(ws), storage.Range{}) {
+	for e, err := range c.tables.Query(ctx, table, experimentsPartition(ws), notAudit) {
 		if err != nil {
 			return nil, err
 		}
@@ -174,7 +173,7 @@ func (c *Catalog) ChangeExperiment(ctx context.Context, ws, id, revision string,
 	if err != nil {
 		return nil, err
 	}
-	x.Updated, x.By = time.Now().UTC().Truncate(time.Microsecond), who(by)
+	x.Updated, x.By = time.Now().UTC().Truncate(time.Microsecond), by.Who()
 	etags, err := c.tables.Apply(ctx, table, experimentsPartition(ws), storage.Op{Kind: storage.Replace, Row: id, IfMatch: x.etag, Props: x.props()})
 	if err != nil {
 		return nil, c.experimentLost(ctx, ws, id, err)
@@ -199,12 +198,13 @@ func (c *Catalog) CopyExperiment(ctx context.Context, ws, id, name string, by au
 
 // DeleteExperiment deletes an experiment on condition of its revision. What was
 // published from it stays.
-func (c *Catalog) DeleteExperiment(ctx context.Context, ws, id, revision string) error {
+func (c *Catalog) DeleteExperiment(ctx context.Context, ws, id, revision string, by auth.Identity) error {
 	x, err := c.experimentAt(ctx, ws, id, revision)
 	if err != nil {
 		return err
 	}
-	_, err = c.tables.Apply(ctx, table, experimentsPartition(ws), storage.Op{Kind: storage.Delete, Row: id, IfMatch: x.etag})
+	_, err = c.tables.Apply(ctx, table, experimentsPartition(ws), storage.Op{Kind: storage.Delete, Row: id, IfMatch: x.etag},
+		record(Event{Type: EventExperimentDeleted, Subject: x.Name, Object: id}, by))
 	if err != nil {
 		return c.experimentLost(ctx, ws, id, err)
 	}
@@ -239,5 +239,5 @@ func (c *Catalog) experimentLost(ctx context.Context, ws, id string, err error) 
 
 func revisionChanged(x *Experiment) error {
 	return fault.New(fault.Conflict, "RevisionChanged", "%s changed the experiment at %s: read it again and repeat your change",
-		cmp.Or(x.By.Name, x.By.ID), x.Updated.Format(time.RFC3339))
+		x.By, x.Updated.Format(time.RFC3339))
 }

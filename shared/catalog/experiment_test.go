@@ -40,7 +40,7 @@ func TestExperiments(t *testing.T) {
 	// Whoever still holds the old revision is told who was faster.
 	_, err = c.ChangeExperiment(ctx, ws, x.ID, x.Revision, catalog.ExperimentChange{Doc: json.RawMessage(`{}`)}, ada)
 	want(t, err, fault.Conflict, "RevisionChanged", "ben changed the experiment at ")
-	want(t, c.DeleteExperiment(ctx, ws, x.ID, x.Revision), fault.Conflict, "RevisionChanged", "ben changed")
+	want(t, c.DeleteExperiment(ctx, ws, x.ID, x.Revision, ada), fault.Conflict, "RevisionChanged", "ben changed")
 	_, err = c.ChangeExperiment(ctx, ws, x.ID, "", catalog.ExperimentChange{}, ada)
 	want(t, err, fault.BadArgument, "RevisionRequired", "If-Match")
 
@@ -67,10 +67,10 @@ func TestExperiments(t *testing.T) {
 		t.Errorf("list %+v", list)
 	}
 
-	ok(t, c.DeleteExperiment(ctx, ws, x.ID, z2.Revision))
+	ok(t, c.DeleteExperiment(ctx, ws, x.ID, z2.Revision, ada))
 	_, err = c.Experiment(ctx, ws, x.ID)
 	want(t, err, fault.NotFound, "ExperimentNotFound", "does not exist")
-	want(t, c.DeleteExperiment(ctx, ws, x.ID, z2.Revision), fault.NotFound, "ExperimentNotFound", "does not exist")
+	want(t, c.DeleteExperiment(ctx, ws, x.ID, z2.Revision, ada), fault.NotFound, "ExperimentNotFound", "does not exist")
 
 	// Another workspace's experiment does not exist.
 	other, err := c.CreateWorkspace(ctx, catalog.NewWorkspace{Name: "Other"}, ada)

@@ -29,12 +29,15 @@ type Member struct {
 	Name   string     `json:"name,omitempty"`
 	Role   auth.Role  `json:"role"`
 	Added  time.Time  `json:"added"`
-	By     Who        `json:"addedBy"`
+	By     auth.Who   `json:"addedBy"`
 }
 
 func (m *Member) row() string {
 	return string(m.Kind[:1]) + "." + hash(m.Issuer, m.Value)
 }
+
+// subject is the member as the audit names it.
+func (m *Member) subject() string { return string(m.Kind) + " " + m.Issuer + "|" + m.Value }
 
 func (m *Member) check() error {
 	bad := func(format string, args ...any) error {
@@ -57,7 +60,7 @@ func (m *Member) check() error {
 
 func (m *Member) props() storage.Props {
 	p := storage.Props{"kind": string(m.Kind), "issuer": m.Issuer, "value": m.Value, "name": m.Name, "role": m.Role.String(), "added": m.Added}
-	m.By.set(p, "by")
+	setWho(p, "by", m.By)
 	return p
 }
 
@@ -139,8 +142,9 @@ func (c *Catalog) SetMember(ctx context.Context, ws string, m Member, by auth.Id
 	if err := m.check(); err != nil {
 		return err
 	}
-	m.Added, m.By = time.Now().UTC().Truncate(time.Microsecond), who(by)
-	return c.changeMembers(ctx, ws, func(members []Member) ([]Member, storage.Op, error) {
+	m.Added, m.By = time.Now().UTC().Truncate(time.Microsecond), by.Who()
+	e := Event{Type: EventMemberSet, Subject: m.subject(), Detail: m.Role.String()}
+	return c.changeMembers(ctx, ws, e, by, func(members []Member) ([]Member, storage.Op, error) {
 		op := storage.Op{Kind: storage.Upsert, Row: m.row(), Props: m.props()}
 		for i := range members {
 			if members[i].row() == m.row() {
@@ -153,12 +157,13 @@ func (c *Catalog) SetMember(ctx context.Context, ws string, m Member, by auth.Id
 }
 
 // RemoveMember takes a member's role away.
-func (c *Catalog) RemoveMember(ctx context.Context, ws string, kind MemberKind, issuer, value string) error {
+func (c *Catalog) RemoveMember(ctx context.Context, ws string, kind MemberKind, issuer, value string, by auth.Identity) error {
 	gone := Member{Kind: kind, Issuer: issuer, Value: value, Role: auth.Reader}
 	if err := gone.check(); err != nil {
 		return err
 	}
-	return c.changeMembers(ctx, ws, func(members []Member) ([]Member, storage.Op, error) {
+	e := Event{Type: EventMemberRemoved, Subject: gone.subject()}
+	return c.changeMembers(ctx, ws, e, by, func(members []Member) ([]Member, storage.Op, error) {
 		rest := slices.DeleteFunc(slices.Clone(members), func(m Member) bool { return m.row() == gone.row() })
 		if len(rest) == len(members) {
 			return nil, storage.Op{}, notFound("MemberNotFound", "%s %q is no member of the workspace", kind, value)
@@ -168,8 +173,9 @@ func (c *Catalog) RemoveMember(ctx context.Context, ws string, kind MemberKind, 
 }
 
 // changeMembers applies one change on condition that nobody changed the
-// workspace meanwhile: of two owners who remove each other, one fails.
-func (c *Catalog) changeMembers(ctx context.Context, ws string, change func([]Member) ([]Member, storage.Op, error)) error {
+// workspace meanwhile: of two owners who remove each other, one fails. e is
+// recorded with it.
+func (c *Catalog) changeMembers(ctx context.Context, ws string, e Event, by auth.Identity, change func([]Member) ([]Member, storage.Op, error)) error {
 	err := again(ctx, "the workspace", func() error {
 		s, err := c.load(ctx, ws)
 		if err != nil {
@@ -183,7 +189,7 @@ func (c *Catalog) changeMembers(ctx context.Context, ws string, change func([]Me
 			return errNoOwner()
 		}
 		guard := storage.Op{Kind: storage.Replace, Row: workspaceRow, IfMatch: s.workspace.etag, Props: s.workspace.props()}
-		_, err = c.tables.Apply(ctx, table, membersPartition(ws), guard, op)
+		_, err = c.tables.Apply(ctx, table, membersPartition(ws), guard, op, record(e, by))
 		return err
 	})
 	if err == nil {

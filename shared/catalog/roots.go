@@ -21,7 +21,7 @@ func (c *Catalog) Roots(ctx context.Context, ws string, keep func(digest string)
 			}
 		}
 	}
-	for e, err := range c.tables.Query(ctx, table, experimentsPartition(ws), storage.Range{}) {
+	for e, err := range c.tables.Query(ctx, table, experimentsPartition(ws), notAudit) {
 		if err != nil {
 			return err
 		}

@@ -41,19 +41,23 @@ type Version struct {
 	// its own program.
 	Unverified bool      `json:"unverified,omitempty"`
 	Created    time.Time `json:"created"`
-	By         Who       `json:"createdBy"`
+	By         auth.Who  `json:"createdBy"`
 }
 
 // kinds are the kinds of versioned things, the partition of each, and the words
-// for it.
-var kinds = map[service.PortKind]struct{ partition, what, code string }{
-	service.Dataset:        {"datasets", "dataset", "DatasetNotFound"},
-	service.TrainedModel:   {"models", "trained model", "TrainedModelNotFound"},
-	service.Transformation: {"transforms", "transformation", "TransformationNotFound"},
+// for it, and what events call it.
+var kinds = map[service.PortKind]struct{ partition, what, code, event string }{
+	service.Dataset:        {"datasets", "dataset", "DatasetNotFound", "dataset"},
+	service.TrainedModel:   {"models", "trained model", "TrainedModelNotFound", "model"},
+	service.Transformation: {"transforms", "transformation", "TransformationNotFound", "transformation"},
 }
 
-// CodeNameTaken says that a name that must be new is not.
-const CodeNameTaken = "NameTaken"
+// CodeNameTaken says that a name that must be new is not, CodeInUse that what is
+// to be deleted is used.
+const (
+	CodeNameTaken = "NameTaken"
+	CodeInUse     = "InUse"
+)
 
 func versionsPartition(ws string, kind service.PortKind) string {
 	return ws + "." + kinds[kind].partition
@@ -67,7 +71,7 @@ func (v *Version) props() storage.Props {
 		"name": v.Name, "number": int64(v.Number), "digest": v.Digest, "original": v.Original, "record": v.Record,
 		"format": v.Format, "noHeader": v.NoHeader, "description": v.Description, "bytes": v.Bytes, "rows": v.Rows, "cols": v.Cols, "unverified": v.Unverified, "created": v.Created,
 	}
-	v.By.set(p, "by")
+	setWho(p, "by", v.By)
 	return p
 }
 
@@ -107,12 +111,12 @@ func (c *Catalog) save(ctx context.Context, ws string, v Version, fresh bool, by
 				v = *old
 				return nil
 			}
-			latest = old.Number
+			latest = max(old.Number, int(e.Props.Int("last"))) // numbers of deleted versions are not given again
 			pointer.Kind, pointer.IfMatch = storage.Replace, e.ETag
 		case !fault.Is(err, fault.NotFound):
 			return err
 		}
-		v.Number, v.Created, v.By = latest+1, time.Now().UTC().Truncate(time.Microsecond), who(by)
+		v.Number, v.Created, v.By = latest+1, time.Now().UTC().Truncate(time.Microsecond), by.Who()
 		pointer.Props = v.props()
 		_, err = c.tables.Apply(ctx, table, partition, storage.Op{Kind: storage.Insert, Row: versionRow(h, v.Number), Props: v.props()}, pointer)
 		return err

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -21,7 +22,7 @@ type Workspace struct {
 	Description string    `json:"description,omitempty"`
 	Region      string    `json:"region,omitempty"`
 	Created     time.Time `json:"created"`
-	By          Who       `json:"createdBy"`
+	By          auth.Who  `json:"createdBy"`
 	// Tokens are the slots of the workspace's two tokens. They are no secret:
 	// only the ring makes keys of them.
 	Tokens auth.Tokens `json:"-"`
@@ -42,7 +43,7 @@ func (w *Workspace) props() storage.Props {
 		"primaryEntry": w.Tokens.Primary.Entry, "primaryGeneration": w.Tokens.Primary.Generation,
 		"secondaryEntry": w.Tokens.Secondary.Entry, "secondaryGeneration": w.Tokens.Secondary.Generation,
 	}
-	w.By.set(p, "by")
+	setWho(p, "by", w.By)
 	return p
 }
 
@@ -86,7 +87,7 @@ func (c *Catalog) CreateWorkspace(ctx context.Context, n NewWorkspace, by auth.I
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	slot := c.ring.NewSlot(now)
 	w := &Workspace{
-		ID: n.ID, Name: n.Name, Description: n.Description, Region: n.Region, Created: now, By: who(by),
+		ID: n.ID, Name: n.Name, Description: n.Description, Region: n.Region, Created: now, By: by.Who(),
 		Tokens: auth.Tokens{Primary: slot, Secondary: slot},
 	}
 	ops := []storage.Op{{Kind: storage.Insert, Row: workspaceRow, Props: w.props()}}
@@ -107,8 +108,9 @@ func (c *Catalog) CreateWorkspace(ctx context.Context, n NewWorkspace, by auth.I
 	if !owned {
 		return nil, errNoOwner()
 	}
+	ops = append(ops, record(Event{Type: EventWorkspaceCreated, Subject: n.Name, Object: n.ID}, by))
 	if len(ops) > storage.MaxApplyOps {
-		return nil, fault.New(fault.BadArgument, "BadParameterValue", "a workspace begins with at most %d members: add the others later", storage.MaxApplyOps-1).At("members")
+		return nil, fault.New(fault.BadArgument, "BadParameterValue", "a workspace begins with at most %d members: add the others later", storage.MaxApplyOps-2).At("members")
 	}
 	// The index row comes first: one without a workspace is passed over, a
 	// workspace without one would never be listed.
@@ -170,8 +172,8 @@ type WorkspaceChange struct {
 }
 
 // ChangeWorkspace changes a workspace's description of itself.
-func (c *Catalog) ChangeWorkspace(ctx context.Context, ws string, ch WorkspaceChange) (*Workspace, error) {
-	return c.changeWorkspace(ctx, ws, func(w *Workspace) error {
+func (c *Catalog) ChangeWorkspace(ctx context.Context, ws string, ch WorkspaceChange, by auth.Identity) (*Workspace, error) {
+	return c.changeWorkspace(ctx, ws, Event{Type: EventWorkspaceChanged, Object: ws}, by, func(w *Workspace) error {
 		for _, f := range []struct{ dst, src *string }{{&w.Name, ch.Name}, {&w.Description, ch.Description}, {&w.Region, ch.Region}} {
 			if f.src != nil {
 				*f.dst = *f.src
@@ -195,8 +197,8 @@ func checkWorkspace(name, description, region string) error {
 
 // RegenerateToken replaces the workspace token in slot; the old one is refused
 // within seconds.
-func (c *Catalog) RegenerateToken(ctx context.Context, ws, slot string) (*Workspace, error) {
-	return c.changeWorkspace(ctx, ws, func(w *Workspace) error {
+func (c *Catalog) RegenerateToken(ctx context.Context, ws, slot string, by auth.Identity) (*Workspace, error) {
+	return c.changeWorkspace(ctx, ws, Event{Type: EventTokenRegenerated, Subject: slot}, by, func(w *Workspace) error {
 		switch slot {
 		case auth.Primary:
 			w.Tokens.Primary = c.ring.Next(w.Tokens.Primary, time.Now())
@@ -209,7 +211,9 @@ func (c *Catalog) RegenerateToken(ctx context.Context, ws, slot string) (*Worksp
 	})
 }
 
-func (c *Catalog) changeWorkspace(ctx context.Context, ws string, change func(*Workspace) error) (*Workspace, error) {
+// changeWorkspace changes the workspace's row and records e, of which the name
+// is the subject where it has none.
+func (c *Catalog) changeWorkspace(ctx context.Context, ws string, e Event, by auth.Identity, change func(*Workspace) error) (*Workspace, error) {
 	var w *Workspace
 	err := again(ctx, "the workspace", func() error {
 		s, err := c.load(ctx, ws)
@@ -220,7 +224,8 @@ func (c *Catalog) changeWorkspace(ctx context.Context, ws string, change func(*W
 		if err := change(w); err != nil {
 			return err
 		}
-		etags, err := c.tables.Apply(ctx, table, membersPartition(ws), storage.Op{Kind: storage.Replace, Row: workspaceRow, IfMatch: w.etag, Props: w.props()})
+		e.Subject = cmp.Or(e.Subject, w.Name)
+		etags, err := c.tables.Apply(ctx, table, membersPartition(ws), storage.Op{Kind: storage.Replace, Row: workspaceRow, IfMatch: w.etag, Props: w.props()}, record(e, by))
 		if err == nil {
 			w.etag = etags[0]
 		}
@@ -308,7 +313,7 @@ func (c *Catalog) load(ctx context.Context, ws string) (*snapshot, error) {
 		return nil, err
 	}
 	s := &snapshot{}
-	for e, err := range c.tables.Query(ctx, table, membersPartition(ws), storage.Range{}) {
+	for e, err := range c.tables.Query(ctx, table, membersPartition(ws), notAudit) {
 		switch {
 		case err != nil:
 			return nil, err

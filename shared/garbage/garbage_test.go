@@ -223,7 +223,7 @@ func (w *world) seed(t testing.TB) {
 	x, err := w.catalog.CreateExperiment(ctx, ws, "before", "", []byte(document), ann)
 	must(t, err)
 	must(t, w.run(ctx, x.ID))
-	must(t, w.catalog.DeleteExperiment(ctx, ws, x.ID, x.Revision))
+	must(t, w.catalog.DeleteExperiment(ctx, ws, x.ID, x.Revision, ann))
 	// One that stays, with its run: it is never to be touched.
 	x, err = w.catalog.CreateExperiment(ctx, ws, "kept", "", []byte(`{"nodes":{"e":{"module":"Enter Data Manually","parameters":{"Data":"k\n7"}}}}`), ann)
 	must(t, err)

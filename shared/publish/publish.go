@@ -6,6 +6,7 @@ package publish
 import (
 	"context"
 
+	"github.com/portico-ml/portico/shared/auth"
 	"github.com/portico-ml/portico/shared/catalog"
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/registry"
@@ -57,7 +58,7 @@ func (p *Publisher) Publish(ctx context.Context, ws string, by registry.Actor, q
 		return nil, err
 	}
 	out := registry.Publication{
-		ExperimentID: d.ExperimentID, RunID: d.RunID, Ran: registry.Who{ID: d.RunBy}, Name: q.Name, Description: q.Description,
+		ExperimentID: d.ExperimentID, RunID: d.RunID, Ran: auth.Who{ID: d.RunBy}, Name: q.Name, Description: q.Description,
 		Manifest: d.Manifest, Warnings: d.Warnings, Request: q.Promote, New: q.New,
 	}
 	if out.Models, err = p.models(ctx, ws, d.Models); err != nil {

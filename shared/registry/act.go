@@ -36,7 +36,7 @@ type act struct {
 // The state of a service that does not exist yet (Publish) is made by begin;
 // otherwise begin is nil.
 func (r *Registry) perform(ctx context.Context, ws, svc string, by Actor, begin func() *serviceState, decide func(ctx context.Context, a *act) error) (*Event, error) {
-	id := newActID(time.Now())
+	id := service.NewActID(time.Now())
 	for try := 0; ; try++ {
 		a := &act{r: r, id: id, now: time.Now().UTC().Truncate(time.Millisecond), by: by}
 		var err error

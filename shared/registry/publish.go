@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/portico-ml/portico/shared/artifact"
+	"github.com/portico-ml/portico/shared/auth"
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/service"
 	"github.com/portico-ml/portico/shared/storage"
@@ -19,7 +20,7 @@ import (
 type Publication struct {
 	ExperimentID string
 	RunID        string
-	Ran          Who
+	Ran          auth.Who
 	Name         string // of the service; "" keeps the one it has
 	Description  *string
 	Manifest     []byte // as it is to be stored: its bytes are its identity

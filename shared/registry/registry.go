@@ -25,7 +25,7 @@
 //	                        that a range from any position on reads older moves,
 //	                        newest first
 //	evidence.{digest}       was this deployment called on staging
-//	audit.{~ulid}           every act, newest first (see newActID)
+//	audit.{~ulid}           every act, newest first (see service.NewActID)
 //	outbox.{~ulid}          acts whose notification is not settled yet
 //
 // Other partitions:

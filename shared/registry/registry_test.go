@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/portico-ml/portico/shared/auth"
 	"github.com/portico-ml/portico/shared/fault"
@@ -451,14 +450,6 @@ func TestRoots(t *testing.T) {
 	}
 	if !roots[one.Digest] || !roots[two.Digest] || len(roots) != 2 {
 		t.Fatalf("roots %v", roots)
-	}
-}
-
-func TestActIDsFall(t *testing.T) {
-	now := time.Now()
-	a, b := newActID(now), newActID(now)
-	if a <= b || !service.ValidID(a) {
-		t.Fatalf("%s then %s", a, b)
 	}
 }
 

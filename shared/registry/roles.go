@@ -30,7 +30,7 @@ func KeyHolder(endpoint string) Actor {
 	return Actor{ID: "key:" + endpoint, Name: "scoring key", Key: endpoint}
 }
 
-func (a Actor) who() Who { return Who{ID: a.ID, Name: a.Name} }
+func (a Actor) who() auth.Who { return auth.Who{ID: a.ID, Name: a.Name} }
 
 // Act is something that can be done to a service. Each has one row in rules.
 type Act string

@@ -1,14 +1,9 @@
 package registry
 
 import (
-	"cmp"
 	"context"
-	"crypto/rand"
-	"encoding/binary"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"github.com/portico-ml/portico/shared/auth"
@@ -36,36 +31,6 @@ const (
 	lastSeq         int64 = 9999999999
 )
 
-// newActID returns the id of an act: 16 hex digits that fall as time rises, and
-// fall always within a process, then 16 random ones. Newest sorts first,
-// because every reader of audits and notifications starts there.
-func newActID(now time.Time) string {
-	t := now.UnixMicro()
-	for {
-		last := lastAct.Load()
-		t = max(t, last+1)
-		if lastAct.CompareAndSwap(last, t) {
-			break
-		}
-	}
-	var b [16]byte
-	binary.BigEndian.PutUint64(b[:], ^uint64(t))
-	rand.Read(b[8:])
-	return hex.EncodeToString(b[:])
-}
-
-var lastAct atomic.Int64
-
-// Who is an identity as it is recorded.
-type Who struct {
-	ID   string `json:"id"`
-	Name string `json:"name,omitempty"`
-}
-
-func (w Who) String() string {
-	return cmp.Or(w.Name, w.ID)
-}
-
 // Life of a service.
 const (
 	live     = "live"
@@ -76,7 +41,7 @@ const (
 // serviceState is the row "service".
 type serviceState struct {
 	service.WebService
-	Creator    Who
+	Creator    auth.Who
 	State      string
 	Rev        int64 // rises with every act
 	Promotions int64 // number of the last promotion
@@ -97,7 +62,7 @@ func serviceOf(ws, svc string, e storage.Entity) *serviceState {
 	p := e.Props
 	return &serviceState{
 		WebService: service.WebService{Workspace: ws, ID: svc, Name: p.Str("name"), Description: p.Str("description"), ExperimentID: p.Str("experiment"), Created: p.Time("created")},
-		Creator:    Who{p.Str("creatorID"), p.Str("creatorName")},
+		Creator:    auth.Who{ID: p.Str("creatorID"), Name: p.Str("creatorName")},
 		State:      p.Str("state"), Rev: p.Int("rev"), Promotions: p.Int("promotions"), Pending: p.Int("pending"), Endpoints: p.Int("endpoints"),
 		etag: e.ETag,
 	}
@@ -172,8 +137,8 @@ type Deployment struct {
 	Digest       string     `json:"digest"`
 	ExperimentID string     `json:"experimentId,omitempty"`
 	RunID        string     `json:"runId,omitempty"`
-	Ran          Who        `json:"ranBy"`
-	Published    Who        `json:"publishedBy"`
+	Ran          auth.Who   `json:"ranBy"`
+	Published    auth.Who   `json:"publishedBy"`
 	At           time.Time  `json:"publishedAt"`
 	Models       []ModelUse `json:"models,omitempty"`
 	Warnings     []string   `json:"warnings,omitempty"`
@@ -201,7 +166,7 @@ type Promotion struct {
 	Digest    string                 `json:"digest"`
 	Kind      PromotionKind          `json:"kind"`
 	Requested time.Time              `json:"requestedAt"`
-	Requester Who                    `json:"requestedBy"`
+	Requester auth.Who               `json:"requestedBy"`
 	Note      string                 `json:"note,omitempty"`
 	// Against is what default served when it was requested ("" = nothing), and
 	// Difference the difference of the schemas from that.
@@ -210,7 +175,7 @@ type Promotion struct {
 	Deployment Deployment `json:"deployment"`
 	Evidence   Evidence   `json:"evidence"`
 	Decided    *time.Time `json:"decidedAt,omitempty"`
-	Decider    *Who       `json:"decidedBy,omitempty"`
+	Decider    *auth.Who  `json:"decidedBy,omitempty"`
 	Reason     string     `json:"reason,omitempty"`
 	etag       string
 }
@@ -237,7 +202,7 @@ type Move struct {
 	From      string    `json:"from"` // what it served before; "" = nothing
 	Act       string    `json:"act"`
 	At        time.Time `json:"at"`
-	By        Who       `json:"by"`
+	By        auth.Who  `json:"by"`
 	Promotion int64     `json:"promotion,omitempty"`
 	// To, on a rollback, is the seq of the move gone back to.
 	To     int64  `json:"to,omitempty"`
@@ -249,7 +214,7 @@ type Event struct {
 	ID          string    `json:"id"`
 	Type        string    `json:"type"`
 	At          time.Time `json:"at"`
-	By          Who       `json:"by"`
+	By          auth.Who  `json:"by"`
 	Workspace   string    `json:"workspaceId"`
 	Service     string    `json:"serviceId"`
 	ServiceName string    `json:"serviceName"`

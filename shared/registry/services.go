@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/portico-ml/portico/shared/auth"
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/service"
 	"github.com/portico-ml/portico/shared/storage"
@@ -17,7 +18,7 @@ import (
 // Service is a web service with what a list shows of it.
 type Service struct {
 	service.WebService
-	Creator   Who
+	Creator   auth.Who
 	Endpoints int   // how many
 	Pending   int64 // number of the promotion waiting for a decision; 0 = none
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/portico-ml/portico/shared/auth"
 	"github.com/portico-ml/portico/shared/fault"
+	"github.com/portico-ml/portico/shared/service"
 	"github.com/portico-ml/portico/shared/storage"
 )
 
@@ -25,7 +26,7 @@ type Webhook struct {
 	URL     string    `json:"url"` // "" = none
 	Secret  string    `json:"secret,omitempty"`
 	Changed time.Time `json:"changedAt,omitzero"`
-	By      *Who      `json:"changedBy,omitempty"`
+	By      *auth.Who `json:"changedBy,omitempty"`
 }
 
 // WebhookChange sets the webhook.
@@ -39,7 +40,7 @@ type webhookState struct {
 	URL  string
 	Slot auth.Slot
 	At   time.Time
-	By   Who
+	By   auth.Who
 	etag string
 }
 
@@ -53,7 +54,7 @@ func (r *Registry) webhookState(ctx context.Context, ws string) (*webhookState, 
 	p := e.Props
 	return &webhookState{
 		URL: p.Str("url"), Slot: auth.Slot{Entry: p.Str("entry"), Generation: p.Int("generation")},
-		At: p.Time("at"), By: Who{p.Str("byID"), p.Str("byName")}, etag: e.ETag,
+		At: p.Time("at"), By: auth.Who{ID: p.Str("byID"), Name: p.Str("byName")}, etag: e.ETag,
 	}, nil
 }
 
@@ -89,7 +90,7 @@ func (r *Registry) SetWebhook(ctx context.Context, ws string, by Actor, c Webhoo
 		}
 	}
 	now := time.Now().UTC().Truncate(time.Millisecond)
-	e := Event{ID: newActID(now), Type: EventWebhookChanged, At: now, By: by.who(), Workspace: ws, Detail: "set"}
+	e := Event{ID: service.NewActID(now), Type: EventWebhookChanged, At: now, By: by.who(), Workspace: ws, Detail: "set"}
 	if c.URL == "" {
 		e.Detail = "removed"
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/portico-ml/portico/shared/auth"
 	"github.com/portico-ml/portico/shared/garbage"
 	"github.com/portico-ml/portico/shared/runs"
 )
@@ -71,7 +72,7 @@ func TestRoots(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := b.catalog.DeleteExperiment(t.Context(), b.ws, id, x.Revision); err != nil {
+	if err := b.catalog.DeleteExperiment(t.Context(), b.ws, id, x.Revision, auth.Identity{Issuer: "https://i", Subject: "ada"}); err != nil {
 		t.Fatal(err)
 	}
 	if roots := b.roots(); !roots[third.Assets["d"].Digest] || all(roots, second) != 0 {

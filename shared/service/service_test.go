@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -31,6 +32,14 @@ func TestIDs(t *testing.T) {
 	n := testing.AllocsPerRun(100, func() { valid = valid && ValidID("0123456789abcdef0123456789abcdef") })
 	if !valid || n != 0 {
 		t.Errorf("%v allocations per check", n)
+	}
+}
+
+func TestActIDsFall(t *testing.T) {
+	now := time.Now()
+	a, b := NewActID(now), NewActID(now)
+	if a <= b || !ValidID(a) {
+		t.Fatalf("%s then %s", a, b)
 	}
 }
 
