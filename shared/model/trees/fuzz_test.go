@@ -21,6 +21,13 @@ func FuzzOpen(f *testing.F) {
 		}
 		f.Add(b)
 	}
+	for seed, leaves := range [][]int{{1, 20}, {40, 3}, {70}, {300}} {
+		b, err := lopSidedForest(rand.New(rand.NewPCG(7, uint64(seed))), 3, 1, leaves...).Encode()
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
 	explained := randomForest(rand.New(rand.NewPCG(6, 1)), 3, 2, 4, 3, 0.2, Less, In)
 	for i := range explained.Trees {
 		coverTree(rand.New(rand.NewPCG(6, 2)), explained.Trees[i].Nodes, 0, 40)
@@ -42,7 +49,7 @@ func FuzzOpen(f *testing.F) {
 		if e.features > 1<<10 || e.outputs > 1<<6 || e.slots > 1<<16 {
 			return // opens, but is slow to score
 		}
-		const n = 9
+		const n = BlockRows
 		rng := rand.New(rand.NewPCG(1, 1))
 		rows := make([][]float64, n)
 		for i := range rows {
