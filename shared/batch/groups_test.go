@@ -59,7 +59,7 @@ func TestParquet_foreign(t *testing.T) {
 			file: "decimal", options: `{"RowErrors":"collect"}`, chunks: 1, out: "id,charge,calls\na,0.75,\nc,,\n",
 			errs: head + "2,input1,id,InputParseError,\"column \"\"id\"\" (String): the text is not UTF-8\",\n",
 		},
-		{file: "missing", details: `InputMismatchError: the file has no column "id", which is needed (it has "Id"; names are compared exactly)`},
+		{file: "missing", details: `InputMismatchError: the file has no column "id", which the service needs (it has "Id"; names are compared exactly)`},
 		{file: "nested", details: `column "minutes" is nested`},
 		{file: "brotli", details: "compression Brotli is not supported"},
 		{file: "snappy", options: `{"ExtraColumns":"error"}`, details: `InputMismatchError: column "extra" of the file is not one of the service`},

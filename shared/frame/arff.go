@@ -83,7 +83,7 @@ func (o ARFF) Header(data []byte, l *Layout) (*ARFFHeader, error) {
 		}
 		h.absent = append(h.absent, k)
 		if f := &l.Schema[k]; !f.Optional {
-			return nil, fault.New(fault.BadUserArgument, codeMismatch, "the file has no column %q, which the service needs%s", f.Name, extraNear(f.Name, h.Schema.Names()))
+			return nil, l.Lacks(f.Name, h.Schema.Names())
 		}
 	}
 	return h, nil

@@ -117,11 +117,18 @@ func (o CSV) Header(data []byte, l *Layout) (*CSVHeader, error) {
 		}
 		h.absent = append(h.absent, k)
 		if f := &l.Schema[k]; !f.Optional {
-			near := extraNear(f.Name, h.Extra)
-			return nil, fault.New(fault.BadUserArgument, codeMismatch, "the file has no column %q, which the service needs%s", f.Name, near)
+			return nil, l.Lacks(f.Name, h.Extra)
 		}
 	}
 	return h, nil
+}
+
+// Lacks is the error of a file without a column that the layout requires.
+func (l *Layout) Lacks(name string, has []string) error {
+	if name == l.Label {
+		return fault.Module(58, "the file has no label column %q%s", name, extraNear(name, has)).At(name)
+	}
+	return fault.New(fault.BadUserArgument, codeMismatch, "the file has no column %q, which the service needs%s", name, extraNear(name, has))
 }
 
 // didYouMean ends a message about an unknown column with the nearest name.

@@ -115,6 +115,9 @@ func (s Schema) Nearest(name string) string {
 // level indexes. It is immutable and shared by all frames made from it.
 type Layout struct {
 	Schema Schema
+	// Label, where it is set, is the column of the schema that a training
+	// service learns: a file without it has the classic error for that.
+	Label  string
 	byName map[string]int
 	levels []map[string]int32 // per column; nil where not categorical
 }

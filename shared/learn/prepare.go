@@ -172,7 +172,7 @@ func (p *preparation) columns(r Request) error {
 			}
 			p.weight = c
 		case f.Role != frame.Feature:
-			p.ignore(i, "it is a "+string(f.Role))
+			p.ignore(i, "its role is "+string(f.Role))
 		case f.Type == frame.DateTime:
 			p.ignore(i, "it is a date")
 		case c.Nulls() == c.Len() && p.rows > 0:

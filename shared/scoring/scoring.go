@@ -165,6 +165,9 @@ func (d *Deployment) layouts() error {
 	if d.inputs, err = compile(d.Manifest.Inputs); err != nil {
 		return err
 	}
+	for _, l := range d.inputs {
+		l.Label = d.learned(l.Schema)
+	}
 	if d.outputs, err = compile(d.Manifest.Outputs); err != nil {
 		return err
 	}
@@ -173,6 +176,22 @@ func (d *Deployment) layouts() error {
 			len(d.inputs), len(d.outputs), len(d.graph.Inputs), len(d.graph.Outputs))
 	}
 	return nil
+}
+
+// learned is the column of an input's schema that a module of the graph learns
+// as its label; "" where none does.
+func (d *Deployment) learned(s frame.Schema) string {
+	const label = "Label column"
+	for i := range d.graph.Nodes {
+		v := &d.graph.Nodes[i]
+		if v.Mod == nil || v.Mod.Param(label) == nil {
+			continue
+		}
+		if picked, err := v.Values.Columns(label).Resolve(s); err == nil && len(picked) == 1 {
+			return s[picked[0]].Name
+		}
+	}
+	return ""
 }
 
 // input returns the position in the manifest of the Web Service Input called

@@ -38,11 +38,7 @@ func (f *File) columns(l *frame.Layout) ([]int, error) {
 		i, ok := index[name]
 		if !ok {
 			if i = -1; !l.Schema[k].Optional {
-				near := ""
-				if n := f.schema.Nearest(name); n != "" {
-					near = fmt.Sprintf(" (it has %q; names are compared exactly)", n)
-				}
-				return nil, fault.New(fault.BadUserArgument, "InputMismatchError", "the file has no column %q, which is needed%s", name, near)
+				return nil, l.Lacks(name, f.schema.Names())
 			}
 		}
 		at[k] = i
