@@ -184,7 +184,7 @@ func TestFormats_rows(t *testing.T) {
 		},
 		{name: "policy fail", kind: "jsonl", in: "\n{\"id\":\"A\"}\n\n{\"id\":\"B\",\"minutes\":\"x\"}\n", details: `InputParseError: input1, row 2 (line 4): column "minutes" (Double): value "x" is not a number`},
 		{name: "refused by scoring behind blank lines", kind: "jsonl", in: "\n{\"id\":\"A\"}\n\n\n{\"id\":\"B\",\"minutes\":-1}\n\n", details: "NegativeMinutes: input1, row 2 (line 5): minutes are negative"},
-		{name: "extra member ignored", kind: "jsonl", in: "{\"id\":\"A\",\"minutes\":2,\"x\":[]}\n", details: `an object or array is no cell`},
+		{name: "extra members ignored", kind: "jsonl", in: "{\"id\":\"A\",\"x\":[{}],\"minutes\":2,\"y\":1}\n", out: "id,charge,calls\nA,1,\n"},
 		{name: "extra member refused", kind: "jsonl", in: "{\"id\":\"A\",\"x\":1}\n", options: `{"ExtraColumns":"error"}`, details: `InputMismatchError: input1, row 1 (line 1): column "x" is not one of the service`},
 		{name: "not UTF-8", kind: "jsonl", in: "{\"id\":\"A\"}\n{\"id\":\"\xe9\"}\n", options: `{"RowErrors":"collect"}`, details: "the file is not UTF-8: byte 0xE9 on line 2"},
 		{name: "UTF-16", kind: "jsonl", in: "\xff\xfe{\x00", details: "UTF-16"},

@@ -1,6 +1,7 @@
 package frame
 
 import (
+	"encoding/json"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -8,7 +9,8 @@ import (
 // JSONL is a file of JSON objects, one a line: {"age":25,"state":"OH"}. The
 // members are matched to columns by exact name, in any order; an absent one,
 // and null, is missing. Cells read as everywhere: a member may be a number, a
-// string, true, false or null, but no object and no array.
+// string, true, false or null; an object or array is no cell, but may be a
+// member that is ignored.
 type JSONL struct{ Lines }
 
 // Read reads a whole file.
@@ -42,6 +44,8 @@ func (o JSONL) Append(f *Frame, l *Layout, data []byte, at Start) (Counts, error
 			}
 		case f.Cols[k].Len() > rows:
 			bad = refused("the object has member %q twice", Clip(name))
+		case kind == jsonNested:
+			bad = nestedCell(name)
 		case kind == jsonNull:
 			f.Cols[k].AppendNull()
 		default:
@@ -68,6 +72,10 @@ func (o JSONL) Append(f *Frame, l *Layout, data []byte, at Start) (Counts, error
 	})
 }
 
+func nestedCell(name []byte) *refusal {
+	return refused("column \"%s\": an object or array is no cell", Clip(name))
+}
+
 // Infer returns the schema of a file of which data is the whole: a column for
 // every member that any object has, in the order in which they come. A number
 // is Int32, Int64 or Double as Inference says, true and false are Boolean, a
@@ -86,10 +94,14 @@ func (o JSONL) Infer(data []byte, missing []string) (Schema, error) {
 		guesses []guess
 		seen    []int64 // per column: objects that have it
 		tokens  = Field{Missing: missing}
-		twice   *refusal
+		wrong   *refusal
 		records int64
 	)
 	member := func(name, value []byte, kind jsonKind) bool {
+		if kind == jsonNested {
+			wrong = nestedCell(name)
+			return false
+		}
 		k, ok := index[string(name)]
 		if !ok {
 			k = len(names)
@@ -101,7 +113,7 @@ func (o JSONL) Infer(data []byte, missing []string) (Schema, error) {
 		}
 		g := &guesses[k]
 		if seen[k] == records {
-			twice = refused("the object has member %q twice", Clip(name))
+			wrong = refused("the object has member %q twice", Clip(name))
 			return false
 		}
 		g.nulls = g.nulls || seen[k] < records-1
@@ -130,7 +142,7 @@ func (o JSONL) Infer(data []byte, missing []string) (Schema, error) {
 		if reason := s.object(member); reason != "" {
 			return refused("%s", reason)
 		}
-		return twice
+		return wrong
 	})
 	if err != nil {
 		return nil, err
@@ -221,6 +233,7 @@ const (
 	jsonText
 	jsonNumber
 	jsonTruth
+	jsonNested // an object or array, as it is
 )
 
 // jsonLine reads one object.
@@ -296,7 +309,10 @@ func (s *jsonLine) scalar(name []byte) ([]byte, jsonKind, string) {
 		}
 		return nil, 0, "column \"" + Clip(name) + "\": the string is not closed, or has a control character or a bad escape"
 	case '{', '[':
-		return nil, 0, "column \"" + Clip(name) + "\": an object or array is no cell"
+		if v := s.nested(); v != nil {
+			return v, jsonNested, ""
+		}
+		return nil, 0, "column \"" + Clip(name) + "\": its object or array is no JSON"
 	}
 	n := 0
 	for n < len(rest) && rest[n] != ',' && rest[n] != '}' && !blank(rest[n]) {
@@ -316,6 +332,31 @@ func (s *jsonLine) scalar(name []byte) ([]byte, jsonKind, string) {
 		return nil, 0, "column \"" + Clip(name) + "\": \"" + Clip(word) + "\" is no JSON value"
 	}
 	return word, jsonNumber, ""
+}
+
+// nested reads an object or array, nil where it is none.
+func (s *jsonLine) nested() []byte {
+	start, depth := s.pos, 0
+	for s.pos < len(s.data) {
+		switch s.data[s.pos] {
+		case '"':
+			if _, ok := s.text(&s.value); !ok {
+				return nil
+			}
+			continue
+		case '{', '[':
+			depth++
+		case '}', ']':
+			depth--
+		}
+		if s.pos++; depth == 0 {
+			break
+		}
+	}
+	if v := s.data[start:s.pos]; depth == 0 && json.Valid(v) {
+		return v
+	}
+	return nil
 }
 
 // jsonNumeral reports whether b is a number as JSON writes it.

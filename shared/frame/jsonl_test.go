@@ -40,6 +40,9 @@ func TestJSONLRefuses(t *testing.T) {
 		{"{}\n", "no object with a member"},
 		{"[1]\n", "not a JSON object"},
 		{"{\"a\":1}\n{\"a\":{}}\n", `record 2 (line 2): column "a": an object or array is no cell`},
+		{`{"a":{"b":[1}}`, `column "a": its object or array is no JSON`},
+		{`{"a":["x]}`, `column "a": its object or array is no JSON`},
+		{`{"a":[[1]`, `column "a": its object or array is no JSON`},
 		{`{"a":1,}`, "without a name"},
 		{`{"a":1 "b":2}`, ", or } expected"},
 		{`{"a" 1}`, "colon"},
@@ -58,6 +61,21 @@ func TestJSONLRefuses(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%q: got %v, want %q", c.data, err, c.want)
 		}
+	}
+}
+
+// A member that no column has may be anything.
+func TestJSONL_nestedMembers(t *testing.T) {
+	l := mustLayout(Schema{{Name: "a", Type: Int32}})
+	f, err := JSONL{}.Read([]byte(`{"x":{"y":["]}",{"z":"\""}],"a":7},"a":1,"w":[]}`+"\n"+`{"a":2, "x" : [ {} , [] ] }`+"\n"), l)
+	if err != nil || string(AppendCSV(nil, f, 0)) != "a\n1\n2\n" {
+		t.Errorf("%v", err)
+	}
+	if _, err := (JSONL{}).Read([]byte(`{"a":1,"x":[tru]}`), l); err == nil || !strings.Contains(err.Error(), "is no JSON") {
+		t.Errorf("err = %v", err)
+	}
+	if _, err := (JSONL{Lines{RefuseExtra: true}}).Read([]byte(`{"a":1,"x":[]}`), l); err == nil || !strings.Contains(err.Error(), `column "x" is not one of the service`) {
+		t.Errorf("err = %v", err)
 	}
 }
 
