@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/portico-ml/portico/shared/auth"
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/host/web"
 	"github.com/portico-ml/portico/shared/storage"
@@ -20,42 +19,35 @@ const receiptName = "receipt.json"
 // maxOutcomes bounds how many outcomes of one file name are listed.
 const maxOutcomes = 100
 
-// dropOf returns the folder of the path's service in containers drop and
-// dropdone, for members who have at least the role.
-func (f *Function) dropOf(r *http.Request, least auth.Role) (folder string, err error) {
-	ws, svc, by, err := f.onService(r)
+// drops returns the folder of the path's service in containers drop and
+// dropdone.
+func (f *Function) drops(c call) (folder string, err error) {
+	s, err := f.registry.Service(c.Context(), c.ws, c.svc, c.by)
 	if err != nil {
 		return "", err
 	}
-	if by.Role < least {
-		return "", fault.New(fault.Forbidden, "RoleRequired", "dropping files needs the role %s; you have %s", least, by.Role)
-	}
-	s, err := f.registry.Service(r.Context(), ws, svc, by)
-	if err != nil {
-		return "", err
-	}
-	return ws + "/" + s.ID, nil
+	return c.ws + "/" + s.ID, nil
 }
 
 // drop hands out a link to write a file into the drop container: a file there
 // becomes a job of the service's default endpoint. Whoever has rights to the
 // storage account writes there without asking.
-func (f *Function) drop(w http.ResponseWriter, r *http.Request) error {
-	folder, err := f.dropOf(r, auth.Author)
+func (f *Function) drop(w http.ResponseWriter, c call) error {
+	folder, err := f.drops(c)
 	if err != nil {
 		return err
 	}
 	var body struct {
 		Name string `json:"name"`
 	}
-	if err := web.ReadJSON(r, &body, maxBody); err != nil {
+	if err := c.body(&body); err != nil {
 		return err
 	}
 	if !fileName(body.Name) {
 		return badFileName(body.Name)
 	}
 	until := time.Now().UTC().Add(writeFor)
-	write, err := f.store.Drop.SignWrite(r.Context(), folder+"/"+body.Name, until)
+	write, err := f.store.Drop.SignWrite(c.Context(), folder+"/"+body.Name, until)
 	if err != nil {
 		return err
 	}
@@ -76,17 +68,17 @@ type outcomeFile struct {
 
 // dropped lists what became of the files dropped under a name: an outcome for
 // each version whose receipt is there.
-func (f *Function) dropped(w http.ResponseWriter, r *http.Request) error {
-	folder, err := f.dropOf(r, auth.Reader)
+func (f *Function) dropped(w http.ResponseWriter, c call) error {
+	folder, err := f.drops(c)
 	if err != nil {
 		return err
 	}
-	name := r.PathValue("file")
+	name := c.PathValue("file")
 	if !fileName(name) {
 		return badFileName(name)
 	}
 	all := []outcome{}
-	for info, err := range f.store.DropDone.List(r.Context(), folder+"/"+name+"/") {
+	for info, err := range f.store.DropDone.List(c.Context(), folder+"/"+name+"/") {
 		if err != nil {
 			return err
 		}
@@ -96,7 +88,7 @@ func (f *Function) dropped(w http.ResponseWriter, r *http.Request) error {
 			}
 			all = append(all, outcome{folder: at})
 		}
-		if err := f.addOutcome(r, &all[len(all)-1], info.Key); err != nil {
+		if err := f.addOutcome(c, &all[len(all)-1], info.Key); err != nil {
 			return err
 		}
 	}
@@ -105,9 +97,9 @@ func (f *Function) dropped(w http.ResponseWriter, r *http.Request) error {
 }
 
 // addOutcome adds a file of dropdone to the outcome it is part of.
-func (f *Function) addOutcome(r *http.Request, o *outcome, key string) error {
+func (f *Function) addOutcome(c call, o *outcome, key string) error {
 	if path.Base(key) == receiptName {
-		_, body, err := f.store.DropDone.Get(r.Context(), key, storage.ReadOptions{})
+		_, body, err := f.store.DropDone.Get(c.Context(), key, storage.ReadOptions{})
 		if err != nil {
 			return err
 		}
@@ -118,7 +110,7 @@ func (f *Function) addOutcome(r *http.Request, o *outcome, key string) error {
 		return nil
 	}
 	until := time.Now().UTC().Add(readFor)
-	read, err := f.store.DropDone.SignRead(r.Context(), key, until)
+	read, err := f.store.DropDone.SignRead(c.Context(), key, until)
 	if err != nil {
 		return err
 	}

@@ -10,99 +10,75 @@ import (
 	"github.com/portico-ml/portico/shared/service"
 )
 
-func (f *Function) endpoints(w http.ResponseWriter, r *http.Request) error {
-	ws, svc, by, err := f.onService(r)
-	if err != nil {
-		return err
-	}
-	all, err := f.registry.Endpoints(r.Context(), ws, svc, by)
+func (f *Function) endpoints(w http.ResponseWriter, c call) error {
+	all, err := f.registry.Endpoints(c.Context(), c.ws, c.svc, c.by)
 	if err != nil {
 		return err
 	}
 	views := make([]endpointView, len(all))
 	for i := range all {
-		views[i] = viewEndpoint(r, &all[i])
+		views[i] = viewEndpoint(c.Request, &all[i])
 	}
 	return web.JSON(w, http.StatusOK, views)
 }
 
-func (f *Function) createEndpoint(w http.ResponseWriter, r *http.Request) error {
-	ws, svc, by, err := f.onService(r)
-	if err != nil {
-		return err
-	}
+func (f *Function) createEndpoint(w http.ResponseWriter, c call) error {
 	var body struct {
 		Name     string                  `json:"name"`
 		Settings registry.SettingsChange `json:"settings"`
 	}
-	if err := web.ReadJSON(r, &body, maxBody); err != nil {
+	if err := c.body(&body); err != nil {
 		return err
 	}
-	e, err := f.registry.CreateEndpoint(r.Context(), ws, svc, body.Name, by, body.Settings)
+	e, err := f.registry.CreateEndpoint(c.Context(), c.ws, c.svc, body.Name, c.by, body.Settings)
 	if err != nil {
 		return err
 	}
-	return f.answerEndpoint(w, r, http.StatusCreated, e)
+	return f.answerEndpoint(w, c, http.StatusCreated, e)
 }
 
-func (f *Function) answerEndpoint(w http.ResponseWriter, r *http.Request, status int, e *service.Endpoint) error {
-	web.Call(r).Endpoint, web.Call(r).Deployment = e.ID, e.Digest
-	return web.JSON(w, status, viewEndpoint(r, e))
+func (f *Function) answerEndpoint(w http.ResponseWriter, c call, status int, e *service.Endpoint) error {
+	web.Call(c.Request).Endpoint, web.Call(c.Request).Deployment = e.ID, e.Digest
+	return web.JSON(w, status, viewEndpoint(c.Request, e))
 }
 
-func (f *Function) endpoint(w http.ResponseWriter, r *http.Request) error {
-	ws, svc, by, err := f.onService(r)
+func (f *Function) endpoint(w http.ResponseWriter, c call) error {
+	e, err := f.registry.Endpoint(c.Context(), c.ws, c.svc, c.PathValue("name"), c.by)
 	if err != nil {
 		return err
 	}
-	e, err := f.registry.Endpoint(r.Context(), ws, svc, r.PathValue("name"), by)
-	if err != nil {
-		return err
-	}
-	return f.answerEndpoint(w, r, http.StatusOK, e)
+	return f.answerEndpoint(w, c, http.StatusOK, e)
 }
 
-func (f *Function) patchEndpoint(w http.ResponseWriter, r *http.Request) error {
-	ws, svc, by, err := f.onService(r)
-	if err != nil {
-		return err
-	}
+func (f *Function) patchEndpoint(w http.ResponseWriter, c call) error {
 	var body registry.SettingsChange
-	if err := web.ReadJSON(r, &body, maxBody); err != nil {
+	if err := c.body(&body); err != nil {
 		return err
 	}
-	e, err := f.registry.ChangeSettings(r.Context(), ws, svc, r.PathValue("name"), by, body)
+	e, err := f.registry.ChangeSettings(c.Context(), c.ws, c.svc, c.PathValue("name"), c.by, body)
 	if err != nil {
 		return err
 	}
-	return f.answerEndpoint(w, r, http.StatusOK, e)
+	return f.answerEndpoint(w, c, http.StatusOK, e)
 }
 
-func (f *Function) deleteEndpoint(w http.ResponseWriter, r *http.Request) error {
-	ws, svc, by, err := f.onService(r)
-	if err != nil {
-		return err
-	}
-	if err := f.registry.DeleteEndpoint(r.Context(), ws, svc, r.PathValue("name"), by); err != nil {
+func (f *Function) deleteEndpoint(w http.ResponseWriter, c call) error {
+	if err := f.registry.DeleteEndpoint(c.Context(), c.ws, c.svc, c.PathValue("name"), c.by); err != nil {
 		return err
 	}
 	return web.NoContent(w)
 }
 
 // refresh takes what default serves; 304 where the endpoint does already.
-func (f *Function) refresh(w http.ResponseWriter, r *http.Request) error {
-	ws, svc, by, err := f.onService(r)
-	if err != nil {
-		return err
-	}
+func (f *Function) refresh(w http.ResponseWriter, c call) error {
 	body := struct {
 		OverwriteResources *bool `json:"overwriteResources"`
 	}{}
-	if err := readBody(r, &body); err != nil {
+	if err := c.optional(&body); err != nil {
 		return err
 	}
 	overwrite := body.OverwriteResources == nil || *body.OverwriteResources
-	e, moved, err := f.registry.Refresh(r.Context(), ws, svc, r.PathValue("name"), by, overwrite)
+	e, moved, err := f.registry.Refresh(c.Context(), c.ws, c.svc, c.PathValue("name"), c.by, overwrite)
 	if err != nil {
 		return err
 	}
@@ -110,16 +86,12 @@ func (f *Function) refresh(w http.ResponseWriter, r *http.Request) error {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	return f.answerEndpoint(w, r, http.StatusOK, e)
+	return f.answerEndpoint(w, c, http.StatusOK, e)
 }
 
 // resources replaces trained models by saved versions of the workspace. On
 // default it answers 409 with the promotion it filed.
-func (f *Function) resources(w http.ResponseWriter, r *http.Request) error {
-	ws, svc, by, err := f.onService(r)
-	if err != nil {
-		return err
-	}
+func (f *Function) resources(w http.ResponseWriter, c call) error {
 	var body struct {
 		Resources []struct {
 			Name    string `json:"name"`
@@ -127,38 +99,34 @@ func (f *Function) resources(w http.ResponseWriter, r *http.Request) error {
 			Version int    `json:"version"`
 		} `json:"resources"`
 	}
-	if err := web.ReadJSON(r, &body, maxBody); err != nil {
+	if err := c.body(&body); err != nil {
 		return err
 	}
-	name := r.PathValue("name")
-	if err := by.May(registry.ActResources, service.Endpoint{Name: name}); err != nil {
+	name := c.PathValue("name")
+	if err := c.by.May(registry.ActResources, service.Endpoint{Name: name}); err != nil {
 		return err // before anything is read of the models
 	}
 	rs := make([]registry.Resource, len(body.Resources))
 	for i, b := range body.Resources {
-		v, err := f.catalog.Saved(r.Context(), ws, service.TrainedModel, b.Model, b.Version)
+		v, err := f.catalog.Saved(c.Context(), c.ws, service.TrainedModel, b.Model, b.Version)
 		if err != nil {
 			return err
 		}
-		file, err := f.catalog.Artifact(r.Context(), ws, v.Digest)
+		file, err := f.catalog.Artifact(c.Context(), c.ws, v.Digest)
 		if err != nil {
 			return err
 		}
 		rs[i] = registry.Resource{Name: b.Name, File: file}
 	}
-	e, _, err := f.registry.ReplaceResources(r.Context(), ws, svc, name, by, rs)
+	e, _, err := f.registry.ReplaceResources(c.Context(), c.ws, c.svc, name, c.by, rs)
 	if err != nil {
 		return err
 	}
-	return f.answerEndpoint(w, r, http.StatusOK, e)
+	return f.answerEndpoint(w, c, http.StatusOK, e)
 }
 
-func (f *Function) keys(w http.ResponseWriter, r *http.Request) error {
-	ws, svc, by, err := f.onService(r)
-	if err != nil {
-		return err
-	}
-	k, err := f.registry.Keys(r.Context(), ws, svc, r.PathValue("name"), by)
+func (f *Function) keys(w http.ResponseWriter, c call) error {
+	k, err := f.registry.Keys(c.Context(), c.ws, c.svc, c.PathValue("name"), c.by)
 	if err != nil {
 		return err
 	}
@@ -171,12 +139,8 @@ func answerSecret(w http.ResponseWriter, v any) error {
 	return web.JSON(w, http.StatusOK, v)
 }
 
-func (f *Function) regenerateKey(w http.ResponseWriter, r *http.Request) error {
-	ws, svc, by, err := f.onService(r)
-	if err != nil {
-		return err
-	}
-	k, err := f.registry.RegenerateKey(r.Context(), ws, svc, r.PathValue("name"), r.PathValue("slot"), by)
+func (f *Function) regenerateKey(w http.ResponseWriter, c call) error {
+	k, err := f.registry.RegenerateKey(c.Context(), c.ws, c.svc, c.PathValue("name"), c.PathValue("slot"), c.by)
 	if err != nil {
 		return err
 	}
@@ -184,24 +148,20 @@ func (f *Function) regenerateKey(w http.ResponseWriter, r *http.Request) error {
 }
 
 // history is that of the endpoint in the path, of default without one.
-func (f *Function) history(w http.ResponseWriter, r *http.Request) error {
-	ws, svc, by, err := f.onService(r)
-	if err != nil {
-		return err
-	}
-	name := r.PathValue("name")
+func (f *Function) history(w http.ResponseWriter, c call) error {
+	name := c.PathValue("name")
 	if name == "" {
 		name = service.Default
 	}
-	before, err := number("before", r.URL.Query().Get("before"))
+	before, err := number("before", c.URL.Query().Get("before"))
 	if err != nil {
 		return err
 	}
-	limit, err := number("limit", r.URL.Query().Get("limit"))
+	limit, err := number("limit", c.URL.Query().Get("limit"))
 	if err != nil {
 		return err
 	}
-	h, err := f.registry.History(r.Context(), ws, svc, name, by, before, int(min(limit, registry.MaxPage)))
+	h, err := f.registry.History(c.Context(), c.ws, c.svc, name, c.by, before, int(min(limit, registry.MaxPage)))
 	if err != nil {
 		return err
 	}
@@ -211,12 +171,8 @@ func (f *Function) history(w http.ResponseWriter, r *http.Request) error {
 // maxUsageDays bounds a question about usage: a day is a partition to read.
 const maxUsageDays = 92
 
-func (f *Function) usage(w http.ResponseWriter, r *http.Request) error {
-	ws, svc, by, err := f.onService(r)
-	if err != nil {
-		return err
-	}
-	days, err := number("days", r.URL.Query().Get("days"))
+func (f *Function) usage(w http.ResponseWriter, c call) error {
+	days, err := number("days", c.URL.Query().Get("days"))
 	if err != nil {
 		return err
 	}
@@ -226,12 +182,12 @@ func (f *Function) usage(w http.ResponseWriter, r *http.Request) error {
 	if days > maxUsageDays {
 		return fault.New(fault.BadArgument, "InvalidQueryParameter", "days: at most %d are told at once", maxUsageDays).At("days")
 	}
-	e, err := f.registry.Endpoint(r.Context(), ws, svc, r.PathValue("name"), by)
+	e, err := f.registry.Endpoint(c.Context(), c.ws, c.svc, c.PathValue("name"), c.by)
 	if err != nil {
 		return err
 	}
 	now := time.Now()
-	used, err := f.registry.Usage(r.Context(), e.ID, now.AddDate(0, 0, 1-int(days)), now)
+	used, err := f.registry.Usage(c.Context(), e.ID, now.AddDate(0, 0, 1-int(days)), now)
 	if err != nil {
 		return err
 	}
@@ -241,12 +197,8 @@ func (f *Function) usage(w http.ResponseWriter, r *http.Request) error {
 	return web.JSON(w, http.StatusOK, map[string]any{"endpointId": e.ID, "days": used})
 }
 
-func (f *Function) promotions(w http.ResponseWriter, r *http.Request) error {
-	ws, svc, by, err := f.onService(r)
-	if err != nil {
-		return err
-	}
-	all, err := f.registry.Promotions(r.Context(), ws, svc, by)
+func (f *Function) promotions(w http.ResponseWriter, c call) error {
+	all, err := f.registry.Promotions(c.Context(), c.ws, c.svc, c.by)
 	if err != nil {
 		return err
 	}
@@ -254,33 +206,25 @@ func (f *Function) promotions(w http.ResponseWriter, r *http.Request) error {
 }
 
 // request marks staging's deployment ready for production.
-func (f *Function) request(w http.ResponseWriter, r *http.Request) error {
-	ws, svc, by, err := f.onService(r)
-	if err != nil {
-		return err
-	}
+func (f *Function) request(w http.ResponseWriter, c call) error {
 	var body registry.Request
-	if err := web.ReadJSON(r, &body, maxBody); err != nil {
+	if err := c.body(&body); err != nil {
 		return err
 	}
-	p, err := f.registry.RequestPromotion(r.Context(), ws, svc, by, body)
+	p, err := f.registry.RequestPromotion(c.Context(), c.ws, c.svc, c.by, body)
 	if err != nil {
 		return err
 	}
-	web.Call(r).Deployment = p.Digest
+	web.Call(c.Request).Deployment = p.Digest
 	return web.JSON(w, http.StatusCreated, p)
 }
 
-func (f *Function) promotion(w http.ResponseWriter, r *http.Request) error {
-	ws, svc, by, err := f.onService(r)
+func (f *Function) promotion(w http.ResponseWriter, c call) error {
+	n, err := number("promotion", c.PathValue("n"))
 	if err != nil {
 		return err
 	}
-	n, err := number("promotion", r.PathValue("n"))
-	if err != nil {
-		return err
-	}
-	p, err := f.registry.Promotion(r.Context(), ws, svc, n, by)
+	p, err := f.registry.Promotion(c.Context(), c.ws, c.svc, n, c.by)
 	if err != nil {
 		return err
 	}
@@ -288,17 +232,13 @@ func (f *Function) promotion(w http.ResponseWriter, r *http.Request) error {
 }
 
 // decide approves, rejects or withdraws a promotion.
-func (f *Function) decide(w http.ResponseWriter, r *http.Request) error {
-	ws, svc, by, err := f.onService(r)
-	if err != nil {
-		return err
-	}
-	n, err := number("promotion", r.PathValue("n"))
+func (f *Function) decide(w http.ResponseWriter, c call) error {
+	n, err := number("promotion", c.PathValue("n"))
 	if err != nil {
 		return err
 	}
 	decide := f.registry.Approve
-	switch r.PathValue("decision") {
+	switch c.PathValue("decision") {
 	case "approve":
 	case "reject":
 		decide = f.registry.Reject
@@ -308,30 +248,26 @@ func (f *Function) decide(w http.ResponseWriter, r *http.Request) error {
 		return fault.New(fault.NotFound, "", "a promotion can be approved, rejected and withdrawn")
 	}
 	var body registry.Decision
-	if err := readBody(r, &body); err != nil {
+	if err := c.optional(&body); err != nil {
 		return err
 	}
-	p, err := decide(r.Context(), ws, svc, n, by, body)
+	p, err := decide(c.Context(), c.ws, c.svc, n, c.by, body)
 	if err != nil {
 		return err
 	}
-	web.Call(r).Deployment = p.Digest
+	web.Call(c.Request).Deployment = p.Digest
 	return web.JSON(w, http.StatusOK, p)
 }
 
-func (f *Function) rollback(w http.ResponseWriter, r *http.Request) error {
-	ws, svc, by, err := f.onService(r)
-	if err != nil {
-		return err
-	}
+func (f *Function) rollback(w http.ResponseWriter, c call) error {
 	var body registry.Rollback
-	if err := web.ReadJSON(r, &body, maxBody); err != nil {
+	if err := c.body(&body); err != nil {
 		return err
 	}
-	m, err := f.registry.Rollback(r.Context(), ws, svc, by, body)
+	m, err := f.registry.Rollback(c.Context(), c.ws, c.svc, c.by, body)
 	if err != nil {
 		return err
 	}
-	web.Call(r).Deployment = m.Digest
+	web.Call(c.Request).Deployment = m.Digest
 	return web.JSON(w, http.StatusOK, m)
 }

@@ -14,6 +14,7 @@
 //	GET    workspaces/{ws}/members
 //	PUT    workspaces/{ws}/members               {kind, issuer, value, name, role}
 //	DELETE workspaces/{ws}/members               ?kind&issuer&value
+//	GET    workspaces/{ws}/audit                 ?before&limit: changes of the workspace, members, tokens; what was deleted
 //	GET    workspaces/{ws}/tokens                the two tokens of classic clients
 //	POST   workspaces/{ws}/tokens/{slot}/regenerate
 //
@@ -95,119 +96,122 @@ func (f *Function) Register(rt *web.Router) {
 	const ws = "/manage/workspaces/{ws}"
 	const svc = ws + "/services/{svc}"
 	const ep = svc + "/endpoints/{name}"
-	for pattern, h := range map[string]web.HandlerFunc{
-		"GET /manage/workspaces":                     f.workspaces,
-		"GET " + ws:                                  f.workspace,
-		"PUT " + ws:                                  f.putWorkspace,
-		"GET " + ws + "/members":                     f.members,
-		"PUT " + ws + "/members":                     f.putMember,
-		"DELETE " + ws + "/members":                  f.deleteMember,
-		"GET " + ws + "/tokens":                      f.tokens,
-		"POST " + ws + "/tokens/{slot}/regenerate":   f.regenerateToken,
-		"GET " + ws + "/services":                    f.services,
-		"POST " + ws + "/services":                   f.publish,
-		"GET " + svc:                                 f.service,
-		"PATCH " + svc:                               f.patchService,
-		"DELETE " + svc:                              f.deleteService,
-		"GET " + svc + "/endpoints":                  f.endpoints,
-		"POST " + svc + "/endpoints":                 f.createEndpoint,
-		"GET " + ep:                                  f.endpoint,
-		"PATCH " + ep:                                f.patchEndpoint,
-		"DELETE " + ep:                               f.deleteEndpoint,
-		"POST " + ep + "/refresh":                    f.refresh,
-		"PUT " + ep + "/resources":                   f.resources,
-		"GET " + ep + "/keys":                        f.keys,
-		"POST " + ep + "/keys/{slot}/regenerate":     f.regenerateKey,
-		"GET " + ep + "/history":                     f.history,
-		"GET " + ep + "/usage":                       f.usage,
-		"GET " + svc + "/deployments/{digest}":       f.deployment,
-		"GET " + svc + "/promotions":                 f.promotions,
-		"POST " + svc + "/promotions":                f.request,
-		"GET " + svc + "/promotions/{n}":             f.promotion,
-		"POST " + svc + "/promotions/{n}/{decision}": f.decide,
-		"POST " + svc + "/rollback":                  f.rollback,
-		"GET " + svc + "/history":                    f.history,
-		"GET " + svc + "/audit":                      f.audit,
-		"POST " + svc + "/drops":                     f.drop,
-		"GET " + svc + "/drops/{file}":               f.dropped,
-		"GET " + ws + "/notifications":               f.notifications,
-		"POST " + ws + "/notifications/seen":         f.seen,
-		"GET " + ws + "/webhook":                     f.webhook,
-		"PUT " + ws + "/webhook":                     f.putWebhook,
-		"DELETE " + ws + "/webhook":                  f.deleteWebhook,
-		"GET " + ws + "/garbage":                     f.lookAtGarbage,
-		"POST " + ws + "/uploads":                    f.upload,
-	} {
-		rt.Handle(pattern, h)
+	add := func(method, pattern string, h web.HandlerFunc) { rt.Handle(method+" "+pattern, h) }
+
+	add("GET", "/manage/workspaces", f.known(f.workspaces))
+	add("PUT", ws, f.known(f.putWorkspace))
+
+	// Acts on a workspace itself.
+	add("GET", ws, f.orOperator(auth.Reader, f.workspace))
+	add("GET", ws+"/members", f.orOperator(auth.Reader, f.members))
+	add("PUT", ws+"/members", f.orOperator(auth.Owner, f.putMember))
+	add("DELETE", ws+"/members", f.orOperator(auth.Owner, f.deleteMember))
+	add("POST", ws+"/tokens/{slot}/regenerate", f.orOperator(auth.Owner, f.regenerateToken))
+	add("GET", ws+"/audit", f.orOperator(auth.Author, f.workspaceAudit))
+	add("GET", ws+"/garbage", f.orOperator(auth.Owner, f.lookAtGarbage))
+
+	// Acts in it. What may be done to a service, package registry says.
+	add("GET", ws+"/tokens", f.as(auth.Author, f.tokens))
+	add("POST", ws+"/uploads", f.as(auth.Author, f.upload))
+	add("POST", svc+"/drops", f.as(auth.Author, f.drop))
+	member := func(method, pattern string, h handler) { add(method, pattern, f.as(auth.Reader, h)) }
+	member("GET", ws+"/services", f.services)
+	member("POST", ws+"/services", f.publish)
+	member("GET", svc, f.service)
+	member("PATCH", svc, f.patchService)
+	member("DELETE", svc, f.deleteService)
+	member("GET", svc+"/endpoints", f.endpoints)
+	member("POST", svc+"/endpoints", f.createEndpoint)
+	member("GET", ep, f.endpoint)
+	member("PATCH", ep, f.patchEndpoint)
+	member("DELETE", ep, f.deleteEndpoint)
+	member("POST", ep+"/refresh", f.refresh)
+	member("PUT", ep+"/resources", f.resources)
+	member("GET", ep+"/keys", f.keys)
+	member("POST", ep+"/keys/{slot}/regenerate", f.regenerateKey)
+	member("GET", ep+"/history", f.history)
+	member("GET", ep+"/usage", f.usage)
+	member("GET", svc+"/deployments/{digest}", f.deployment)
+	member("GET", svc+"/promotions", f.promotions)
+	member("POST", svc+"/promotions", f.request)
+	member("GET", svc+"/promotions/{n}", f.promotion)
+	member("POST", svc+"/promotions/{n}/{decision}", f.decide)
+	member("POST", svc+"/rollback", f.rollback)
+	member("GET", svc+"/history", f.history)
+	member("GET", svc+"/audit", f.audit)
+	member("GET", svc+"/drops/{file}", f.dropped)
+	member("GET", ws+"/notifications", f.notifications)
+	member("POST", ws+"/notifications/seen", f.seen)
+	member("GET", ws+"/webhook", f.webhook)
+	member("PUT", ws+"/webhook", f.putWebhook)
+	member("DELETE", ws+"/webhook", f.deleteWebhook)
+}
+
+// call is a request of somebody known: in the workspace of the path, by is what
+// they are there, and on the service of the path, if it has one.
+type call struct {
+	*http.Request
+	ws, svc string
+	id      auth.Identity
+	by      registry.Actor
+}
+
+type handler func(w http.ResponseWriter, c call) error
+
+// known lets h see everybody who has a token.
+func (f *Function) known(h handler) web.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		bearer := auth.BearerToken(r)
+		if bearer == "" {
+			return fault.New(fault.Unauthorized, "AdminRequestUnauthorized", "a bearer token is required")
+		}
+		id, err := f.verifier.Verify(r.Context(), bearer)
+		if err != nil {
+			return err
+		}
+		web.Call(r).By = id.Key()
+		return h(w, call{Request: r, ws: r.PathValue("ws"), svc: r.PathValue("svc"), id: id})
 	}
 }
 
-// caller verifies the bearer token.
-func (f *Function) caller(r *http.Request) (auth.Identity, error) {
-	bearer := auth.BearerToken(r)
-	if bearer == "" {
-		return auth.Identity{}, fault.New(fault.Unauthorized, "AdminRequestUnauthorized", "a bearer token is required")
-	}
-	id, err := f.verifier.Verify(r.Context(), bearer)
-	if err != nil {
-		return id, err
-	}
-	web.Call(r).By = id.Key()
-	return id, nil
-}
+// as lets h see only callers with at least role least in the workspace. To those
+// without any the workspace does not exist.
+func (f *Function) as(least auth.Role, h handler) web.HandlerFunc { return f.inside(least, false, h) }
 
-// member verifies the caller and finds their role in the workspace of the
-// path. To others the workspace does not exist.
-func (f *Function) member(r *http.Request) (ws string, by registry.Actor, err error) {
-	ws, id, role, err := f.role(r)
-	if err == nil && role == auth.None {
-		err = noWorkspace()
-	}
-	return ws, registry.Member(id, role), err
-}
-
-func (f *Function) role(r *http.Request) (ws string, id auth.Identity, role auth.Role, err error) {
-	ws = r.PathValue("ws")
-	if id, err = f.caller(r); err != nil {
-		return ws, id, auth.None, err
-	}
-	web.Call(r).Workspace = ws
-	role, err = f.catalog.Role(r.Context(), ws, id)
-	return ws, id, role, err
-}
-
-// atLeast is role for the acts on a workspace itself: its owners' affair, or
+// orOperator is as for the acts on a workspace itself: its members' affair, or
 // that of the app's operators, who may have to mend one whose owners are gone.
-func (f *Function) atLeast(r *http.Request, least auth.Role) (ws string, id auth.Identity, err error) {
-	ws, id, role, err := f.role(r)
-	switch {
-	case err != nil:
-		return ws, id, err
-	case id.Operator, role >= least:
-		return ws, id, nil
-	case role == auth.None:
-		return ws, id, noWorkspace()
-	}
-	return ws, id, fault.New(fault.Forbidden, "RoleRequired", "this needs the role %s in the workspace; you have %s", least, role)
+func (f *Function) orOperator(least auth.Role, h handler) web.HandlerFunc {
+	return f.inside(least, true, h)
+}
+
+func (f *Function) inside(least auth.Role, operators bool, h handler) web.HandlerFunc {
+	return f.known(func(w http.ResponseWriter, c call) error {
+		log := web.Call(c.Request)
+		log.Workspace = c.ws
+		role, err := f.catalog.Role(c.Context(), c.ws, c.id)
+		switch {
+		case err != nil:
+			return err
+		case operators && c.id.Operator:
+		case role == auth.None:
+			return noWorkspace()
+		case role < least:
+			return fault.New(fault.Forbidden, "RoleRequired", "this needs the role %s in the workspace; you have %s", least, role)
+		}
+		log.Service, c.by = c.svc, registry.Member(c.id, role)
+		return h(w, c)
+	})
 }
 
 func noWorkspace() error {
 	return fault.New(fault.NotFound, "WorkspaceNotFound", "the workspace does not exist")
 }
 
-// onService is member for the paths of a service.
-func (f *Function) onService(r *http.Request) (ws, svc string, by registry.Actor, err error) {
-	ws, by, err = f.member(r)
-	svc = r.PathValue("svc")
-	if err == nil {
-		web.Call(r).Service = svc
-	}
-	return ws, svc, by, err
-}
+// body decodes the body; optional decodes one that may be left out.
+func (c call) body(v any) error { return web.ReadJSON(c.Request, v, maxBody) }
 
-// readBody decodes the body, which may be left out.
-func readBody(r *http.Request, v any) error {
-	body, err := web.ReadBody(r, maxBody, nil)
+func (c call) optional(v any) error {
+	body, err := web.ReadBody(c.Request, maxBody, nil)
 	if err != nil || len(body) == 0 {
 		return err
 	}
@@ -227,7 +231,7 @@ func number(name, s string) (int64, error) {
 }
 
 // page reads the query of a list whose entries have ids.
-func page(r *http.Request) (before string, limit int, err error) {
-	n, err := number("limit", r.URL.Query().Get("limit"))
-	return r.URL.Query().Get("before"), int(min(n, registry.MaxPage)), err
+func (c call) page() (before string, limit int, err error) {
+	n, err := number("limit", c.URL.Query().Get("limit"))
+	return c.URL.Query().Get("before"), int(min(n, registry.MaxPage)), err
 }

@@ -63,11 +63,11 @@ func TestRights(t *testing.T) {
 			cells = append(cells, registrytest.Cell{Call: c.call, By: by, May: may, Move: c.move})
 		}
 	}
-	registrytest.Check(t, cells, call)
+	registrytest.Check(t, cells, ask)
 }
 
-// call makes a call of the table.
-func call(s *registrytest.Stage, what, bearer string) (status int, body string) {
+// ask makes a call of the table.
+func ask(s *registrytest.Stage, what, bearer string) (status int, body string) {
 	method, rest, _ := strings.Cut(what, " ")
 	path, in, _ := strings.Cut(rest, " ")
 	base := "/manage/workspaces/" + registrytest.Workspace + "/services"

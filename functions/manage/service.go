@@ -14,15 +14,15 @@ import (
 
 // serviceView is a web service as this API shows it.
 type serviceView struct {
-	ID               string       `json:"id"`
-	Name             string       `json:"name"`
-	Description      string       `json:"description"`
-	WorkspaceID      string       `json:"workspaceId"`
-	ExperimentID     string       `json:"experimentId"`
-	CreatedAt        time.Time    `json:"createdAt"`
-	CreatedBy        auth.Who `json:"createdBy"`
-	EndpointCount    int          `json:"endpointCount"`
-	PendingPromotion int64        `json:"pendingPromotion,omitempty"`
+	ID               string    `json:"id"`
+	Name             string    `json:"name"`
+	Description      string    `json:"description"`
+	WorkspaceID      string    `json:"workspaceId"`
+	ExperimentID     string    `json:"experimentId"`
+	CreatedAt        time.Time `json:"createdAt"`
+	CreatedBy        auth.Who  `json:"createdBy"`
+	EndpointCount    int       `json:"endpointCount"`
+	PendingPromotion int64     `json:"pendingPromotion,omitempty"`
 }
 
 func viewService(s *registry.Service) serviceView {
@@ -54,12 +54,8 @@ func viewEndpoint(r *http.Request, e *service.Endpoint) endpointView {
 	}
 }
 
-func (f *Function) services(w http.ResponseWriter, r *http.Request) error {
-	ws, by, err := f.member(r)
-	if err != nil {
-		return err
-	}
-	all, err := f.registry.Services(r.Context(), ws, by)
+func (f *Function) services(w http.ResponseWriter, c call) error {
+	all, err := f.registry.Services(c.Context(), c.ws, c.by)
 	if err != nil {
 		return err
 	}
@@ -71,11 +67,7 @@ func (f *Function) services(w http.ResponseWriter, r *http.Request) error {
 }
 
 // publish takes the last successful run of an experiment to staging.
-func (f *Function) publish(w http.ResponseWriter, r *http.Request) error {
-	ws, by, err := f.member(r)
-	if err != nil {
-		return err
-	}
+func (f *Function) publish(w http.ResponseWriter, c call) error {
 	var body struct {
 		ExperimentID     string  `json:"experimentId"`
 		Name             string  `json:"name"`
@@ -83,18 +75,18 @@ func (f *Function) publish(w http.ResponseWriter, r *http.Request) error {
 		RequestPromotion bool    `json:"requestPromotion"`
 		Note             string  `json:"note"`
 	}
-	if err := web.ReadJSON(r, &body, maxBody); err != nil {
+	if err := c.body(&body); err != nil {
 		return err
 	}
 	q := publish.Request{ExperimentID: body.ExperimentID, Name: body.Name, Description: body.Description}
 	if body.RequestPromotion {
 		q.Promote = &body.Note
 	}
-	out, err := f.publisher.Publish(r.Context(), ws, by, q)
+	out, err := f.publisher.Publish(c.Context(), c.ws, c.by, q)
 	if err != nil {
 		return err
 	}
-	web.Call(r).Service, web.Call(r).Deployment = out.Service.ID, out.Digest
+	web.Call(c.Request).Service, web.Call(c.Request).Deployment = out.Service.ID, out.Digest
 	status := http.StatusOK
 	if out.Created {
 		status = http.StatusCreated
@@ -112,43 +104,31 @@ func (f *Function) publish(w http.ResponseWriter, r *http.Request) error {
 		Default   endpointView        `json:"default"`
 		Warnings  []string            `json:"warnings"`
 		Promotion *registry.Promotion `json:"promotion,omitempty"`
-	}{out.Service.ID, out.Service.Name, out.Digest, out.Created, out.Moved, viewEndpoint(r, &out.Staging), viewEndpoint(r, &out.Default), out.Warnings, out.Promotion})
+	}{out.Service.ID, out.Service.Name, out.Digest, out.Created, out.Moved, viewEndpoint(c.Request, &out.Staging), viewEndpoint(c.Request, &out.Default), out.Warnings, out.Promotion})
 }
 
-func (f *Function) service(w http.ResponseWriter, r *http.Request) error {
-	ws, svc, by, err := f.onService(r)
-	if err != nil {
-		return err
-	}
-	s, err := f.registry.Service(r.Context(), ws, svc, by)
+func (f *Function) service(w http.ResponseWriter, c call) error {
+	s, err := f.registry.Service(c.Context(), c.ws, c.svc, c.by)
 	if err != nil {
 		return err
 	}
 	return web.JSON(w, http.StatusOK, viewService(s))
 }
 
-func (f *Function) patchService(w http.ResponseWriter, r *http.Request) error {
-	ws, svc, by, err := f.onService(r)
-	if err != nil {
-		return err
-	}
+func (f *Function) patchService(w http.ResponseWriter, c call) error {
 	var body registry.ServiceChange
-	if err := web.ReadJSON(r, &body, maxBody); err != nil {
+	if err := c.body(&body); err != nil {
 		return err
 	}
-	s, err := f.registry.ChangeService(r.Context(), ws, svc, by, body)
+	s, err := f.registry.ChangeService(c.Context(), c.ws, c.svc, c.by, body)
 	if err != nil {
 		return err
 	}
 	return web.JSON(w, http.StatusOK, viewService(s))
 }
 
-func (f *Function) deleteService(w http.ResponseWriter, r *http.Request) error {
-	ws, svc, by, err := f.onService(r)
-	if err != nil {
-		return err
-	}
-	if err := f.registry.DeleteService(r.Context(), ws, svc, by); err != nil {
+func (f *Function) deleteService(w http.ResponseWriter, c call) error {
+	if err := f.registry.DeleteService(c.Context(), c.ws, c.svc, c.by); err != nil {
 		return err
 	}
 	return web.NoContent(w)
@@ -172,16 +152,12 @@ func viewPorts(ports []service.Port) []portView {
 	return out
 }
 
-func (f *Function) deployment(w http.ResponseWriter, r *http.Request) error {
-	ws, svc, by, err := f.onService(r)
+func (f *Function) deployment(w http.ResponseWriter, c call) error {
+	d, err := f.registry.DeploymentRecord(c.Context(), c.ws, c.svc, c.PathValue("digest"), c.by)
 	if err != nil {
 		return err
 	}
-	d, err := f.registry.DeploymentRecord(r.Context(), ws, svc, r.PathValue("digest"), by)
-	if err != nil {
-		return err
-	}
-	m, err := f.registry.Manifest(r.Context(), ws, d.Digest)
+	m, err := f.registry.Manifest(c.Context(), c.ws, d.Digest)
 	if err != nil {
 		return err
 	}
@@ -200,16 +176,12 @@ func (f *Function) deployment(w http.ResponseWriter, r *http.Request) error {
 	}{d, viewPorts(m.Inputs), viewPorts(m.Outputs), m.Parameters, resources, m.Whole, m.BatchOnly})
 }
 
-func (f *Function) audit(w http.ResponseWriter, r *http.Request) error {
-	ws, svc, by, err := f.onService(r)
+func (f *Function) audit(w http.ResponseWriter, c call) error {
+	before, limit, err := c.page()
 	if err != nil {
 		return err
 	}
-	before, limit, err := page(r)
-	if err != nil {
-		return err
-	}
-	events, err := f.registry.Audit(r.Context(), ws, svc, by, before, limit)
+	events, err := f.registry.Audit(c.Context(), c.ws, c.svc, c.by, before, limit)
 	if err != nil {
 		return err
 	}

@@ -16,12 +16,8 @@ import (
 	"github.com/portico-ml/portico/shared/storage"
 )
 
-func (f *Function) workspaces(w http.ResponseWriter, r *http.Request) error {
-	id, err := f.caller(r)
-	if err != nil {
-		return err
-	}
-	all, err := f.catalog.Workspaces(r.Context(), id)
+func (f *Function) workspaces(w http.ResponseWriter, c call) error {
+	all, err := f.catalog.Workspaces(c.Context(), c.id)
 	if err != nil {
 		return err
 	}
@@ -31,16 +27,12 @@ func (f *Function) workspaces(w http.ResponseWriter, r *http.Request) error {
 	return web.JSON(w, http.StatusOK, all)
 }
 
-func (f *Function) workspace(w http.ResponseWriter, r *http.Request) error {
-	ws, id, err := f.atLeast(r, auth.Reader)
+func (f *Function) workspace(w http.ResponseWriter, c call) error {
+	work, err := f.catalog.Workspace(c.Context(), c.ws)
 	if err != nil {
 		return err
 	}
-	work, err := f.catalog.Workspace(r.Context(), ws)
-	if err != nil {
-		return err
-	}
-	role, err := f.catalog.Role(r.Context(), ws, id)
+	role, err := f.catalog.Role(c.Context(), c.ws, c.id)
 	if err != nil {
 		return err
 	}
@@ -51,33 +43,28 @@ func (f *Function) workspace(w http.ResponseWriter, r *http.Request) error {
 }
 
 // putWorkspace makes a workspace, or changes what it says of itself.
-func (f *Function) putWorkspace(w http.ResponseWriter, r *http.Request) error {
-	id, err := f.caller(r)
-	if err != nil {
-		return err
-	}
-	ws := r.PathValue("ws")
-	web.Call(r).Workspace = ws
+func (f *Function) putWorkspace(w http.ResponseWriter, c call) error {
+	web.Call(c.Request).Workspace = c.ws
 	var body struct {
 		Name        *string          `json:"name"`
 		Description *string          `json:"description"`
 		Region      *string          `json:"region"`
 		Members     []catalog.Member `json:"members"`
 	}
-	if err := web.ReadJSON(r, &body, maxBody); err != nil {
+	if err := c.body(&body); err != nil {
 		return err
 	}
-	role, err := f.catalog.Role(r.Context(), ws, id)
+	role, err := f.catalog.Role(c.Context(), c.ws, c.id)
 	if err == nil {
 		switch {
-		case role == auth.None && !id.Operator:
+		case role == auth.None && !c.id.Operator:
 			return noWorkspace()
-		case role < auth.Owner && !id.Operator:
+		case role < auth.Owner && !c.id.Operator:
 			return fault.New(fault.Forbidden, "RoleRequired", "this needs the role %s in the workspace; you have %s", auth.Owner, role)
 		case body.Members != nil:
-			return fault.New(fault.Conflict, "WorkspaceExists", "workspace %s exists already: its members are changed one by one", ws).At("members")
+			return fault.New(fault.Conflict, "WorkspaceExists", "workspace %s exists already: its members are changed one by one", c.ws).At("members")
 		}
-		work, err := f.catalog.ChangeWorkspace(r.Context(), ws, catalog.WorkspaceChange{Name: body.Name, Description: body.Description, Region: body.Region}, id)
+		work, err := f.catalog.ChangeWorkspace(c.Context(), c.ws, catalog.WorkspaceChange{Name: body.Name, Description: body.Description, Region: body.Region}, c.id)
 		if err != nil {
 			return err
 		}
@@ -86,43 +73,31 @@ func (f *Function) putWorkspace(w http.ResponseWriter, r *http.Request) error {
 	if !fault.Is(err, fault.NotFound) {
 		return err
 	}
-	if !id.Operator {
+	if !c.id.Operator {
 		return noWorkspace() // operators make them; to others absence and no role look the same
 	}
-	n := catalog.NewWorkspace{ID: ws, Members: body.Members}
+	n := catalog.NewWorkspace{ID: c.ws, Members: body.Members}
 	for _, t := range []struct{ dst, src *string }{{&n.Name, body.Name}, {&n.Description, body.Description}, {&n.Region, body.Region}} {
 		if t.src != nil {
 			*t.dst = *t.src
 		}
 	}
-	work, err := f.catalog.CreateWorkspace(r.Context(), n, id)
+	work, err := f.catalog.CreateWorkspace(c.Context(), n, c.id)
 	if err != nil {
 		return err
 	}
 	return web.JSON(w, http.StatusCreated, work)
 }
 
-func (f *Function) members(w http.ResponseWriter, r *http.Request) error {
-	ws, _, err := f.atLeast(r, auth.Reader)
-	if err != nil {
-		return err
-	}
-	return f.answerMembers(w, r, ws)
-}
-
-func (f *Function) answerMembers(w http.ResponseWriter, r *http.Request, ws string) error {
-	all, err := f.catalog.Members(r.Context(), ws)
+func (f *Function) members(w http.ResponseWriter, c call) error {
+	all, err := f.catalog.Members(c.Context(), c.ws)
 	if err != nil {
 		return err
 	}
 	return web.JSON(w, http.StatusOK, all)
 }
 
-func (f *Function) putMember(w http.ResponseWriter, r *http.Request) error {
-	ws, id, err := f.atLeast(r, auth.Owner)
-	if err != nil {
-		return err
-	}
+func (f *Function) putMember(w http.ResponseWriter, c call) error {
 	var body struct {
 		Kind   catalog.MemberKind `json:"kind"`
 		Issuer string             `json:"issuer"`
@@ -130,33 +105,29 @@ func (f *Function) putMember(w http.ResponseWriter, r *http.Request) error {
 		Name   string             `json:"name"`
 		Role   auth.Role          `json:"role"`
 	}
-	if err := web.ReadJSON(r, &body, maxBody); err != nil {
+	if err := c.body(&body); err != nil {
 		return err
 	}
 	if body.Kind == "" {
 		body.Kind = catalog.Person
 	}
 	m := catalog.Member{Kind: body.Kind, Issuer: body.Issuer, Value: body.Value, Name: body.Name, Role: body.Role}
-	if err := f.catalog.SetMember(r.Context(), ws, m, id); err != nil {
+	if err := f.catalog.SetMember(c.Context(), c.ws, m, c.id); err != nil {
 		return err
 	}
-	return f.answerMembers(w, r, ws)
+	return f.members(w, c)
 }
 
-func (f *Function) deleteMember(w http.ResponseWriter, r *http.Request) error {
-	ws, id, err := f.atLeast(r, auth.Owner)
-	if err != nil {
-		return err
-	}
-	q := r.URL.Query()
+func (f *Function) deleteMember(w http.ResponseWriter, c call) error {
+	q := c.URL.Query()
 	kind := catalog.MemberKind(q.Get("kind"))
 	if kind == "" {
 		kind = catalog.Person
 	}
-	if err := f.catalog.RemoveMember(r.Context(), ws, kind, q.Get("issuer"), q.Get("value"), id); err != nil {
+	if err := f.catalog.RemoveMember(c.Context(), c.ws, kind, q.Get("issuer"), q.Get("value"), c.id); err != nil {
 		return err
 	}
-	return f.answerMembers(w, r, ws)
+	return f.members(w, c)
 }
 
 type tokens struct {
@@ -165,103 +136,68 @@ type tokens struct {
 }
 
 // tokens shows the workspace's tokens to those who can do as much without.
-func (f *Function) tokens(w http.ResponseWriter, r *http.Request) error {
-	ws, by, err := f.member(r)
-	if err != nil {
-		return err
-	}
-	if by.Role < auth.Author {
-		return fault.New(fault.Forbidden, "RoleRequired", "the workspace's tokens are for authors; you have %s", by.Role)
-	}
-	return f.answerTokens(w, r, ws)
-}
-
-func (f *Function) answerTokens(w http.ResponseWriter, r *http.Request, ws string) error {
-	p, s, err := f.catalog.Tokens(r.Context(), ws)
+func (f *Function) tokens(w http.ResponseWriter, c call) error {
+	p, s, err := f.catalog.Tokens(c.Context(), c.ws)
 	if err != nil {
 		return err
 	}
 	return answerSecret(w, tokens{p, s})
 }
 
-func (f *Function) regenerateToken(w http.ResponseWriter, r *http.Request) error {
-	ws, id, err := f.atLeast(r, auth.Owner)
-	if err != nil {
+func (f *Function) regenerateToken(w http.ResponseWriter, c call) error {
+	if _, err := f.catalog.RegenerateToken(c.Context(), c.ws, c.PathValue("slot"), c.id); err != nil {
 		return err
 	}
-	if _, err := f.catalog.RegenerateToken(r.Context(), ws, r.PathValue("slot"), id); err != nil {
-		return err
-	}
-	return f.answerTokens(w, r, ws)
+	return f.tokens(w, c)
 }
 
-func (f *Function) notifications(w http.ResponseWriter, r *http.Request) error {
-	ws, by, err := f.member(r)
+func (f *Function) notifications(w http.ResponseWriter, c call) error {
+	before, limit, err := c.page()
 	if err != nil {
 		return err
 	}
-	before, limit, err := page(r)
-	if err != nil {
-		return err
-	}
-	news, err := f.registry.Notifications(r.Context(), ws, by, before, limit)
+	news, err := f.registry.Notifications(c.Context(), c.ws, c.by, before, limit)
 	if err != nil {
 		return err
 	}
 	return web.JSON(w, http.StatusOK, news)
 }
 
-func (f *Function) seen(w http.ResponseWriter, r *http.Request) error {
-	ws, by, err := f.member(r)
-	if err != nil {
-		return err
-	}
+func (f *Function) seen(w http.ResponseWriter, c call) error {
 	var body struct {
 		ID string `json:"id"`
 	}
-	if err := web.ReadJSON(r, &body, maxBody); err != nil {
+	if err := c.body(&body); err != nil {
 		return err
 	}
-	if err := f.registry.MarkSeen(r.Context(), ws, by, body.ID); err != nil {
+	if err := f.registry.MarkSeen(c.Context(), c.ws, c.by, body.ID); err != nil {
 		return err
 	}
 	return web.NoContent(w)
 }
 
-func (f *Function) webhook(w http.ResponseWriter, r *http.Request) error {
-	ws, by, err := f.member(r)
-	if err != nil {
-		return err
-	}
-	hook, err := f.registry.Webhook(r.Context(), ws, by)
+func (f *Function) webhook(w http.ResponseWriter, c call) error {
+	hook, err := f.registry.Webhook(c.Context(), c.ws, c.by)
 	if err != nil {
 		return err
 	}
 	return answerSecret(w, hook)
 }
 
-func (f *Function) putWebhook(w http.ResponseWriter, r *http.Request) error {
-	ws, by, err := f.member(r)
-	if err != nil {
-		return err
-	}
+func (f *Function) putWebhook(w http.ResponseWriter, c call) error {
 	var body registry.WebhookChange
-	if err := web.ReadJSON(r, &body, maxBody); err != nil {
+	if err := c.body(&body); err != nil {
 		return err
 	}
-	hook, err := f.registry.SetWebhook(r.Context(), ws, by, body)
+	hook, err := f.registry.SetWebhook(c.Context(), c.ws, c.by, body)
 	if err != nil {
 		return err
 	}
 	return answerSecret(w, hook)
 }
 
-func (f *Function) deleteWebhook(w http.ResponseWriter, r *http.Request) error {
-	ws, by, err := f.member(r)
-	if err != nil {
-		return err
-	}
-	if _, err := f.registry.SetWebhook(r.Context(), ws, by, registry.WebhookChange{}); err != nil {
+func (f *Function) deleteWebhook(w http.ResponseWriter, c call) error {
+	if _, err := f.registry.SetWebhook(c.Context(), c.ws, c.by, registry.WebhookChange{}); err != nil {
 		return err
 	}
 	return web.NoContent(w)
@@ -289,19 +225,12 @@ func viewLink(u storage.SignedURL, until time.Time) link {
 // upload hands out a link to write a file to (Put Blob, or blocks), and one to
 // read it, for a job's input. A caller who names the upload itself, by a digest
 // of the file for one, is given the same place again when it asks again.
-func (f *Function) upload(w http.ResponseWriter, r *http.Request) error {
-	ws, by, err := f.member(r)
-	if err != nil {
-		return err
-	}
-	if by.Role < auth.Author {
-		return fault.New(fault.Forbidden, "RoleRequired", "uploads are for authors; you have %s", by.Role)
-	}
+func (f *Function) upload(w http.ResponseWriter, c call) error {
 	var body struct {
 		Name string `json:"name"`
 		ID   string `json:"id"`
 	}
-	if err := readBody(r, &body); err != nil {
+	if err := c.optional(&body); err != nil {
 		return err
 	}
 	body.Name, body.ID = cmp.Or(body.Name, "data"), cmp.Or(body.ID, service.NewID())
@@ -311,13 +240,13 @@ func (f *Function) upload(w http.ResponseWriter, r *http.Request) error {
 	if !service.ValidID(body.ID) {
 		return fault.New(fault.BadArgument, "BadParameterValue", "id: 32 lower-case hex digits are needed").At("id")
 	}
-	key := ws + "/uploads/" + body.ID + "/" + body.Name
+	key := c.ws + "/uploads/" + body.ID + "/" + body.Name
 	now := time.Now().UTC()
-	write, err := f.store.Blobs.SignWrite(r.Context(), key, now.Add(writeFor))
+	write, err := f.store.Blobs.SignWrite(c.Context(), key, now.Add(writeFor))
 	if err != nil {
 		return err
 	}
-	read, err := f.store.Blobs.SignRead(r.Context(), key, now.Add(readFor))
+	read, err := f.store.Blobs.SignRead(c.Context(), key, now.Add(readFor))
 	if err != nil {
 		return err
 	}
@@ -340,14 +269,24 @@ func fileName(s string) bool {
 	})
 }
 
-// lookAtGarbage says what would be deleted, to owners and operators. It deletes
-// nothing.
-func (f *Function) lookAtGarbage(w http.ResponseWriter, r *http.Request) error {
-	ws, _, err := f.atLeast(r, auth.Owner)
+// workspaceAudit tells what was done to the workspace and what was deleted of
+// it; what was done to a service is in that's own.
+func (f *Function) workspaceAudit(w http.ResponseWriter, c call) error {
+	before, limit, err := c.page()
 	if err != nil {
 		return err
 	}
-	report, err := garbage.Look(r.Context(), ws, f.garbage)
+	events, err := f.catalog.Audit(c.Context(), c.ws, before, cmp.Or(limit, registry.DefaultPage))
+	if err != nil {
+		return err
+	}
+	return web.JSON(w, http.StatusOK, events)
+}
+
+// lookAtGarbage says what would be deleted, to owners and operators. It deletes
+// nothing.
+func (f *Function) lookAtGarbage(w http.ResponseWriter, c call) error {
+	report, err := garbage.Look(c.Context(), c.ws, f.garbage)
 	if err != nil {
 		return err
 	}
