@@ -4,7 +4,8 @@
 // resolved to digests. Its nodes are executed one after another by the queue
 // function runs; each result is an artifact, found again by a key of module,
 // code version, parameters and inputs, so that a run that died goes on from
-// what it had, and a second run repeats only what changed.
+// what it had, and a second run repeats only what changed. A node has finished
+// once its results are stored, beside which the next node is at work already.
 //
 // Rows of the table "runs", and the query each serves:
 //
