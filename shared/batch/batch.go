@@ -45,6 +45,8 @@ type Limits struct {
 	GroupBytes      int64         // row group of a Parquet input, and what a process holds of them at once: 256 MiB
 	UnpackedBytes   int64         // compressed input, when it is decompressed: 64 GiB
 	ResultDays      int           // life of the read link of an output the caller placed: 7
+	DropDays        int           // a dropped file and its answers are kept after these: 30
+	RecordDays      int           // the status of a job can be asked for after its end: 90
 	LinkTTL         time.Duration // life of a link to a result of ours, fresh per status call: 24 h
 	StartWithin     time.Duration // of a submitted job: 24 h
 	Stuck           time.Duration // without progress, after which sweep sends again: 12 min
@@ -67,6 +69,8 @@ func (l Limits) withDefaults() Limits {
 	def(&l.GroupBytes, 256<<20)
 	def(&l.UnpackedBytes, 64<<30)
 	def(&l.ResultDays, 7)
+	def(&l.DropDays, 30)
+	def(&l.RecordDays, 90)
 	def(&l.LinkTTL, 24*time.Hour)
 	def(&l.StartWithin, 24*time.Hour)
 	def(&l.Stuck, 12*time.Minute)
@@ -155,14 +159,15 @@ type Batch struct {
 	lim   Limits
 	log   *slog.Logger
 
-	whole    *semaphore.Weighted // one whole job per process
-	groups   *semaphore.Weighted // bytes of row groups in memory
-	scans    *semaphore.Weighted // planners that read ahead
-	scorers  *semaphore.Weighted // chunks that are scored, not read or stored
-	abroad   abroad
-	segments segmentCache
-	buffers  sync.Pool // *buffer
-	status   statusCache
+	whole      *semaphore.Weighted // one whole job per process
+	groups     *semaphore.Weighted // bytes of row groups in memory
+	scans      *semaphore.Weighted // planners that read ahead
+	scorers    *semaphore.Weighted // chunks that are scored, not read or stored
+	copying    abroad              // steps that read outside
+	delivering abroad              // and that write there
+	segments   segmentCache
+	buffers    sync.Pool // *buffer
+	status     statusCache
 }
 
 // New returns the jobs of c.Store.

@@ -25,7 +25,7 @@ func (b *Batch) deliver(ctx context.Context, j *job, m *service.Manifest, sec *s
 			continue
 		}
 		if o.Outside != "" {
-			err := b.goOutside(j.Workspace, func() error {
+			err := b.delivering.do(j.Workspace, func() error {
 				return at(b.deliverTable(ctx, j, files[i], m.Outputs[i].Schema, sec.Sinks[o.Name]), o.Name)
 			})
 			if err != nil {
@@ -48,7 +48,7 @@ func (b *Batch) deliver(ctx context.Context, j *job, m *service.Manifest, sec *s
 		shown[o.Name] = ref
 	}
 	for n, node := range j.Exports {
-		err := b.goOutside(j.Workspace, func() error { return at(b.deliverExport(ctx, j, n, sec.Exports[node]), node) })
+		err := b.delivering.do(j.Workspace, func() error { return at(b.deliverExport(ctx, j, n, sec.Exports[node]), node) })
 		if err != nil {
 			return nil, err
 		}

@@ -154,7 +154,7 @@ func (b *Batch) copyIn(ctx context.Context, id string) error {
 	if err := b.unseal(j, &sec); err != nil {
 		return err
 	}
-	err = b.goOutside(j.Workspace, func() error {
+	err = b.copying.do(j.Workspace, func() error {
 		return b.whileIn(ctx, id, Planning, func(ctx context.Context) error { return b.copyAll(ctx, j, missing, &sec) })
 	})
 	if errors.Is(err, errEnded) { // cancelled

@@ -124,7 +124,8 @@ func (b *Batch) whileIn(ctx context.Context, id string, s State, work func(conte
 
 // Steps that read or write outside may take the better part of an hour, and a
 // host delivers few messages of a queue at once (host.json): without a bound, a
-// few sources that stall would keep all other jobs from going on.
+// few sources that stall would keep all other jobs from going on. Those that
+// read and those that write do not wait for each other.
 const (
 	outsideMost    = 3
 	outsideMostOne = 2 // of a workspace
@@ -164,12 +165,12 @@ func (a *abroad) enter(ws string) bool {
 	return true
 }
 
-// goOutside does work that may take long, or returns errNoPlace.
-func (b *Batch) goOutside(ws string, work func() error) error {
-	if !b.abroad.enter(ws) {
+// do does work that may take long, or returns errNoPlace.
+func (a *abroad) do(ws string, work func() error) error {
+	if !a.enter(ws) {
 		return errNoPlace
 	}
-	defer b.abroad.leave(ws)
+	defer a.leave(ws)
 	return work()
 }
 

@@ -192,7 +192,7 @@ func TestAbroad(t *testing.T) {
 // TestAbroad_again: a step that finds no place comes again, and costs no try.
 func TestAbroad_again(t *testing.T) {
 	r, w := awayRig(t, &away{})
-	for r.b.abroad.enter(ws) {
+	for r.b.copying.enter(ws) {
 	}
 	id := r.submit(beyond(true))
 	for range 30 {
@@ -202,8 +202,18 @@ func TestAbroad_again(t *testing.T) {
 		t.Errorf("%s %q", s.StatusCode, details(s))
 	}
 	for range outsideMostOne {
-		r.b.abroad.leave(ws)
+		r.b.copying.leave(ws)
 	}
+	for r.b.delivering.enter(ws) {
+	}
+	r.stepUntil(id, Committing)
+	for range 30 {
+		r.deliver(JobQueue)
+	}
+	if s := r.status(id); s.StatusCode != Running || len(w.tables) != 0 {
+		t.Errorf("%s %q %v", s.StatusCode, details(s), w.tables)
+	}
+	r.b.delivering.leave(ws)
 	r.drain()
 	if s := r.status(id); s.StatusCode != Finished || w.tables["scored"] != calmOut {
 		t.Errorf("%s %q:\n%s\n%s", s.StatusCode, details(s), w.tables["scored"], r.log.String())

@@ -86,7 +86,7 @@ func (c *Connector) server(p connect.Place) (*server, error) {
 // Deadlines of talking to a server. A lock that another holds is no reason to
 // hold on to a connection: what waits for it is tried again later.
 const (
-	connectWithin = 30 * time.Second
+	connectWithin = 15 * time.Second
 	lockWithin    = 30 * time.Second
 )
 
