@@ -188,7 +188,11 @@ func named(id string) string {
 // scorer is the vertex that scores by the model of the node called trainer, or
 // the only one that scores by a model trained here.
 func (c *conversion) scorer(trainer string) (int, *Problem) {
-	return c.one("module that scores by a model that"+named(trainer)+" trains", func(i int) bool {
+	what := "module that scores by a model that is trained here"
+	if trainer != "" {
+		what = fmt.Sprintf("module that scores by the model that node %q trains", trainer)
+	}
+	return c.one(what, func(i int) bool {
 		v := &c.g.Nodes[i]
 		if !scores(v) {
 			return false

@@ -92,7 +92,7 @@ func (r *Runs) lastSuccess(ctx context.Context, ws, experimentID, canonical stri
 		return fault.New(fault.InvalidOperation, code, format, args...).At(experimentID)
 	}
 	if len(list) == 0 {
-		return nil, refuse(CodeNeverRun, "the experiment was never run: run it, then publish")
+		return nil, refuse(CodeNeverRun, "the experiment was never run: run it first")
 	}
 	i := slices.IndexFunc(list, func(run *Run) bool { return run.State == Finished })
 	if i >= 0 && list[i].canonical == canonical {
@@ -108,7 +108,7 @@ func (r *Runs) lastSuccess(ctx context.Context, ws, experimentID, canonical stri
 	case same && newest.State == Cancelled:
 		return nil, refuse(CodeNeverRun, "the last run was cancelled: run the experiment, then publish")
 	case i < 0:
-		return nil, refuse(CodeNeverRun, "no run of the experiment has finished: run it, then publish")
+		return nil, refuse(CodeNeverRun, "no run of the experiment has finished: run it first")
 	}
 	return nil, refuse(CodeEdited, "the experiment was edited since its last successful run (%s): run it again, then publish", list[i].Ended.Format("2006-01-02 15:04:05Z"))
 }
