@@ -15,10 +15,13 @@ import (
 )
 
 // Store keeps artifacts in Blobs.
-type Store struct{ blobs storage.Blobs }
+type Store struct {
+	blobs storage.Blobs
+	part  int // see partBytes
+}
 
 // New returns a store over b.
-func New(b storage.Blobs) *Store { return &Store{b} }
+func New(b storage.Blobs) *Store { return &Store{b, partBytes} }
 
 // Digest returns the SHA-256 of body in hex.
 func Digest(body []byte) string {

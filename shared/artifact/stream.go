@@ -51,7 +51,7 @@ func (c *counter) Write(p []byte) (int, error) {
 // and is never in memory as a whole. sum is the SumOf it; write is called anew
 // where somebody deletes the artifact in between.
 func (s *Store) Write(ctx context.Context, ws string, sum Sum, write func(io.Writer) error) error {
-	if sum.Bytes <= partBytes {
+	if sum.Bytes <= int64(s.part) {
 		var b bytes.Buffer
 		b.Grow(int(sum.Bytes))
 		if err := write(&b); err != nil {
@@ -77,7 +77,7 @@ func otherBytes(sum Sum) error {
 }
 
 func (s *Store) writeParts(ctx context.Context, ws string, sum Sum, write func(io.Writer) error) error {
-	p := &parts{ctx: ctx, blobs: s.blobs, key: key(ws, sum.Digest), digest: sum.Digest, buf: make([]byte, 0, min(partBytes, sum.Bytes))}
+	p := &parts{ctx: ctx, blobs: s.blobs, key: key(ws, sum.Digest), digest: sum.Digest, buf: make([]byte, 0, s.part)}
 	if err := write(p); err != nil {
 		return err
 	}
@@ -107,10 +107,10 @@ type parts struct {
 func (p *parts) Write(b []byte) (int, error) {
 	n := len(b)
 	for len(b) > 0 {
-		k := min(len(b), partBytes-len(p.buf))
+		k := min(len(b), cap(p.buf)-len(p.buf))
 		p.buf = append(p.buf, b[:k]...)
 		b = b[k:]
-		if len(p.buf) == partBytes {
+		if len(p.buf) == cap(p.buf) {
 			if err := p.flush(); err != nil {
 				return 0, err
 			}

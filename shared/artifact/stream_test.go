@@ -41,9 +41,9 @@ func bytesOf(t *testing.T, write func(io.Writer) error) []byte {
 
 func TestWriteRead(t *testing.T) {
 	blobs := testBlobs(t)
-	s := artifact.New(blobs)
+	s := artifact.NewSmall(blobs)
 	ctx := t.Context()
-	for _, n := range []int{0, 1, 16 << 20, 16<<20 + 1, 40 << 20} {
+	for _, n := range []int{0, 1, artifact.PartBytes, artifact.PartBytes + 1, 5 * artifact.PartBytes / 2} {
 		want := bytesOf(t, pattern(n))
 		sum, err := artifact.SumOf(pattern(n))
 		if err != nil || sum.Digest != artifact.Digest(want) || sum.Bytes != int64(n) {
@@ -75,8 +75,8 @@ func TestWriteRead(t *testing.T) {
 // What changes between its sum and its writing is never stored under the sum.
 func TestWriteOther(t *testing.T) {
 	blobs := testBlobs(t)
-	s := artifact.New(blobs)
-	for _, n := range []int{1000, 20 << 20} {
+	s := artifact.NewSmall(blobs)
+	for _, n := range []int{1000, artifact.PartBytes + 1000} {
 		sum, err := artifact.SumOf(pattern(n))
 		if err != nil {
 			t.Fatal(err)
@@ -101,7 +101,7 @@ func TestWriteOther(t *testing.T) {
 
 func TestReadDamage(t *testing.T) {
 	blobs := testBlobs(t)
-	s := artifact.New(blobs)
+	s := artifact.NewSmall(blobs)
 	digest, err := s.Put(t.Context(), ws, []byte("model"))
 	if err != nil {
 		t.Fatal(err)
@@ -128,7 +128,7 @@ func TestReadDamage(t *testing.T) {
 			t.Errorf("damage is %v", err)
 		}
 	}
-	if err := artifact.New(cutBlobs{blobs}).Read(t.Context(), ws, digest, func(io.Reader, int64) error { return nil }); !fault.Is(err, fault.Unavailable) {
+	if err := artifact.NewSmall(cutBlobs{blobs}).Read(t.Context(), ws, digest, func(io.Reader, int64) error { return nil }); !fault.Is(err, fault.Unavailable) {
 		t.Errorf("broken read: %v", err)
 	}
 }
@@ -138,8 +138,8 @@ func TestReadDamage(t *testing.T) {
 // what is there is whole.
 func TestWriteRace(t *testing.T) {
 	blobs := testBlobs(t)
-	s := artifact.New(blobs)
-	const n = 17 << 20
+	s := artifact.NewSmall(blobs)
+	const n = artifact.PartBytes + 1
 	sum, err := artifact.SumOf(pattern(n))
 	if err != nil {
 		t.Fatal(err)
@@ -147,7 +147,7 @@ func TestWriteRace(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 3 {
 		wg.Go(func() {
-			for range 2 {
+			for range 10 {
 				if err := s.Write(t.Context(), ws, sum, pattern(n)); err != nil && !fault.Is(err, fault.NotFound) {
 					t.Error(err)
 				}
@@ -181,15 +181,15 @@ func (f *failing) PutPart(ctx context.Context, key string, id storage.PartID, bo
 
 func TestWriteGoesOn(t *testing.T) {
 	blobs := testBlobs(t)
-	const n = 33 << 20
+	const n = 2*artifact.PartBytes + 1
 	sum, err := artifact.SumOf(pattern(n))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := artifact.New(&failing{Blobs: blobs}).Write(t.Context(), ws, sum, pattern(n)); !fault.Is(err, fault.Unavailable) {
+	if err := artifact.NewSmall(&failing{Blobs: blobs}).Write(t.Context(), ws, sum, pattern(n)); !fault.Is(err, fault.Unavailable) {
 		t.Fatalf("an outage is %v", err)
 	}
-	s := artifact.New(blobs)
+	s := artifact.NewSmall(blobs)
 	if err := s.Write(t.Context(), ws, sum, pattern(n)); err != nil {
 		t.Fatal(err)
 	}
