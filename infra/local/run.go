@@ -136,6 +136,9 @@ func run(ctx context.Context, o runOptions) error {
 			return nil
 		}
 		fmt.Printf("\n%s stays up until Ctrl-C. Tokens for calls of your own: make token ROLE=deployer\n", base)
+		if o.data != ".data" { // where make looks
+			fmt.Printf("They and the commands above need: export DATA=%s\n", o.data)
+		}
 		return nil
 	})
 	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
