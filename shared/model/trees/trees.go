@@ -14,6 +14,10 @@
 // default directions, zero-as-missing and category sets are all settled in
 // the slots; the walk does not know of them.
 //
+// On processors with AVX-512 a block of rows is scored 64 rows to a vector, and
+// trees are not walked but asked all their tests (wide.go, ask.go); elsewhere, and
+// for few rows of the largest trees, eight trees are walked side by side (walk.go).
+//
 // Sums are formed from the base in tree order, in the precision the forest
 // names, whatever the number of rows: scores do not depend on the batch, and
 // equal the original library's where it sums in that order.
