@@ -80,7 +80,7 @@ func (d *Column) floats(x []float64) {
 		return
 	}
 	d.moments(x)
-	slices.Sort(x)
+	sortFloats(x)
 	d.Unique = unique(x)
 	show := func(v float64) string { return string(frame.AppendDouble(nil, v)) }
 	d.Min, d.Max = show(x[0]), show(x[len(x)-1])
@@ -105,7 +105,7 @@ func (d *Column) ints(x []int64, t frame.Type) {
 		}
 		d.moments(numbers)
 	}
-	slices.Sort(x)
+	sortInts(x)
 	d.Unique = unique(x)
 	cell := func(v int64) string {
 		c := frame.NewColumn(frame.Field{Type: t}, 1)
