@@ -8,9 +8,11 @@ ROLE ?= deployer
 FUNC ?=
 AZURITE ?=
 FUZZTIME ?= 10m
+KILLS ?= 1000
+SEED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt vuln stage dist cli bench bench-batch bench-engine bench-experiment bench-learn bench-scale quality fuzz token azurite databases size clean
+.PHONY: help run test check fmt vuln stage dist cli bench bench-batch bench-engine bench-experiment bench-learn bench-scale quality kill fuzz token azurite databases size clean
 
 help: ## list what there is to do
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +74,9 @@ bench-scale: ## what limits a batch job on up to 1,000 instances, by simulation 
 
 quality: ## learners beside the libraries that are their reference, on ten real tables
 	$(GO) run ./infra/bench/learn/quality $(ARGS)
+
+kill: ## kill -9 the handler at KILLS (1000) moments of batch jobs of fifty chunks; SEED=n for others
+	$(GO) test ./functions -run '^TestKilled$$' -count=1 -timeout 1h -v -kills $(KILLS) -seed $(SEED)
 
 fuzz: ## every fuzz target for FUZZTIME (10m)
 	@sh infra/local/fuzz.sh $(FUZZTIME)

@@ -47,7 +47,7 @@ func (b *Batch) runChunk(ctx context.Context, id string, n int) error {
 	case root:
 		return b.send(ctx, step{Step: stepCommit, Job: id})
 	case j.Options.hopeless(sums.totals):
-		return j.Options.judge(sums.totals)
+		return j.Options.judge(sums.totals, " so far")
 	}
 	return nil
 }
@@ -117,7 +117,7 @@ func (b *Batch) scoreChunk(ctx context.Context, j *job, n int) (done, error) {
 	}
 	defer release()
 	if c.Long {
-		err = s.long(c)
+		err = s.long(c, first.RecordBytes)
 	} else {
 		err = b.score(ctx, s, d, rows, sec.Parameters)
 	}
@@ -318,15 +318,16 @@ func (s *sheet) refusal(r frame.BadRecord) error {
 }
 
 // long is a chunk that is one line above the limit: a record, or a comment.
-func (s *sheet) long(c chunk) error {
+func (s *sheet) long(c chunk, limit int) error {
 	if c.Records == 0 {
 		return nil
 	}
 	s.RowsIn++
-	return s.bad(frame.BadRecord{
-		Record: c.First, Line: c.Line, Code: "InputParseError",
-		Reason: fmt.Sprintf("the record has %d bytes, more than the limit of a record", c.Length), Raw: s.buf.in,
-	})
+	why := fmt.Sprintf("the record is longer than the limit of %d bytes: it has %d", limit, c.Length)
+	if c.Open {
+		why = fmt.Sprintf("a quoted field is not closed: the record goes on to the end of the file, for %d bytes", c.Length)
+	}
+	return s.bad(frame.BadRecord{Record: c.First, Line: c.Line, Code: "InputParseError", Reason: why, Raw: s.buf.in})
 }
 
 // place names the input in an error of reading, and lets the job's own

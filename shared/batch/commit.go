@@ -92,7 +92,7 @@ func (b *Batch) enterCommit(ctx context.Context, j *job) (*job, error) {
 	if err != nil || !full {
 		return j, err
 	}
-	if err := j.Options.judge(t); err != nil {
+	if err := j.Options.judge(t, ""); err != nil {
 		return nil, err
 	}
 	j, _, err = b.change(ctx, j.ID, func(j *job) bool {

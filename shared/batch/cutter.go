@@ -1,6 +1,10 @@
 package batch
 
-import "github.com/portico-ml/portico/shared/frame"
+import (
+	"bytes"
+
+	"github.com/portico-ml/portico/shared/frame"
+)
 
 // cutter cuts an input, which comes piece by piece, into the chunks of a
 // segment. A record above the limit is a chunk of its own.
@@ -9,7 +13,8 @@ type cutter struct {
 	scan        *frame.Scanner
 	size, limit int64
 
-	cur chunk // the one being measured
+	cur  chunk // the one being measured
+	line int64 // line ends before the unfinished record
 }
 
 func (c *cutter) begin() {
@@ -20,7 +25,11 @@ func (c *cutter) begin() {
 // take takes the next piece, and reports whether the segment is full.
 func (c *cutter) take(piece []byte) (full bool) {
 	for len(piece) > 0 {
+		before := c.scan.State
 		n, cut := c.scan.Advance(piece, c.target())
+		if st := c.scan.State; st.Start >= before.Offset { // it begins in this piece
+			c.line = st.Lines - int64(bytes.Count(piece[st.Start-before.Offset:n], []byte{'\n'}))
+		}
 		piece = piece[n:]
 		switch {
 		case cut:
@@ -64,15 +73,14 @@ func (c *cutter) endBefore() (full bool) {
 	c.cur.Length = st.Start - c.cur.Offset
 	c.cur.Records = st.Records - c.cur.First + 1
 	c.seg.Chunks = append(c.seg.Chunks, c.cur)
-	// The line of the long record is known only if it has no line ends yet;
-	// it is good enough for a message.
-	c.seg.End = frame.ScanState{Offset: st.Start, Start: st.Start, Records: st.Records, Lines: st.Lines}
-	c.cur = chunk{Offset: st.Start, First: st.Records + 1, Line: st.Lines + 1}
+	c.seg.End = frame.ScanState{Offset: st.Start, Start: st.Start, Records: st.Records, Lines: c.line}
+	c.cur = chunk{Offset: st.Start, First: st.Records + 1, Line: c.line + 1}
 	return len(c.seg.Chunks) >= segmentChunks
 }
 
 // finish ends the last chunk where the input ends, with or without a line end.
 func (c *cutter) finish() {
+	c.cur.Open = c.cur.Long && c.scan.State.Field == frame.Quoted
 	c.scan.End()
 	st := &c.scan.State
 	if st.Offset > c.cur.Offset && (c.cur.Long || st.Records >= c.cur.First) {

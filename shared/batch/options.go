@@ -75,13 +75,13 @@ func (o *Options) settle(endpointDefault string) error {
 }
 
 // judge decides, from the totals of all chunks, whether too many rows were
-// bad.
-func (o *Options) judge(t totals) error {
+// bad. From those of some it may do so too: then soFar says it.
+func (o *Options) judge(t totals, soFar string) error {
 	switch {
 	case o.MaxBadRows != nil && t.Bad > *o.MaxBadRows:
-		return fault.New(fault.BadUserArgument, "InputParseError", "%d of %d rows are bad; the job allows %d", t.Bad, t.RowsIn, *o.MaxBadRows)
+		return fault.New(fault.BadUserArgument, "InputParseError", "%d of %d rows%s are bad; the job allows %d", t.Bad, t.RowsIn, soFar, *o.MaxBadRows)
 	case o.MaxBadPercent != nil && t.RowsIn > 0 && float64(t.Bad)*100 > *o.MaxBadPercent*float64(t.RowsIn):
-		return fault.New(fault.BadUserArgument, "InputParseError", "%d of %d rows are bad; the job allows %g %%", t.Bad, t.RowsIn, *o.MaxBadPercent)
+		return fault.New(fault.BadUserArgument, "InputParseError", "%d of %d rows%s are bad; the job allows %g %%", t.Bad, t.RowsIn, soFar, *o.MaxBadPercent)
 	}
 	return nil
 }

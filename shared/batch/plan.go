@@ -201,7 +201,8 @@ func (b *Batch) readHead(ctx context.Context, j *job, in *blob.Blob, f *format.F
 	h, err := f.Begin(head, l, b.reading(j, 0, nil))
 	if size > headerMax && (err != nil || h.Size == headerMax) {
 		// What is wrong may be that the header is cut off, or come before that.
-		if err == nil || f.Name == format.ARFF && !bytes.Contains(bytes.ToLower(head), []byte("@data")) {
+		_, ended := f.Scanner(frame.ScanState{}).Advance(head, 0)
+		if err == nil || !ended || f.Name == format.ARFF && !bytes.Contains(bytes.ToLower(head), []byte("@data")) {
 			err = fault.New(fault.BadUserArgument, "InputParseError", "the header is longer than %d bytes", headerMax)
 		}
 	}
@@ -248,6 +249,11 @@ func (b *Batch) readRange(ctx context.Context, j *job, i int, in *blob.Blob, eta
 		return buf, nil
 	}
 	r, err := in.Read(ctx, etag, off, n)
+	if fault.HasCode(err, storage.CodeCondition) { // it may also be gone
+		if _, gone := in.Head(ctx); fault.Is(gone, fault.NotFound) {
+			err = gone
+		}
+	}
 	if err != nil {
 		return nil, b.unreadable(j, i, err)
 	}

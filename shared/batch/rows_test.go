@@ -30,7 +30,7 @@ func TestRows(t *testing.T) {
 		},
 		{name: "threshold of rows held", in: dirty, options: `{"RowErrors":"collect","MaxBadRows":4}`, out: dirtyOut, errs: dirtyErrors},
 		{name: "threshold of rows passed", in: dirty, options: `{"RowErrors":"collect","MaxBadRows":3}`, details: "InputParseError: 4 of 9 rows are bad; the job allows 3"},
-		{name: "threshold of rows passed early", in: dirty, limits: dirtyLimits, options: `{"RowErrors":"collect","MaxBadRows":0}`, details: "rows are bad; the job allows 0"},
+		{name: "threshold of rows passed early", in: dirty, limits: dirtyLimits, options: `{"RowErrors":"collect","MaxBadRows":0}`, details: "rows so far are bad; the job allows 0"},
 		{name: "threshold in percent held", in: dirty, options: `{"RowErrors":"collect","MaxBadPercent":44.5}`, out: dirtyOut, errs: dirtyErrors},
 		{name: "threshold in percent passed", in: dirty, options: `{"RowErrors":"collect","MaxBadPercent":44}`, details: "InputParseError: 4 of 9 rows are bad; the job allows 44 %"},
 		{name: "empty file", in: "", details: "the file is empty"},
@@ -124,7 +124,7 @@ func TestRows_longRecord(t *testing.T) {
 	if want := "id,charge,calls\nA,1,\nC,3,\n"; o.out != want {
 		t.Errorf("output:\n%s\nwant:\n%s", o.out, want)
 	}
-	if want := "2,input1,,InputParseError,\"the record has 7000005 bytes"; !strings.Contains(o.errs, want) || len(o.errs) > 2*rawMax {
+	if want := "2,input1,,InputParseError,the record is longer than the limit of 100000 bytes: it has 7000005,"; !strings.Contains(o.errs, want) || len(o.errs) > 2*rawMax {
 		t.Errorf("error file of %d bytes: %.200s\nwant in it %s", len(o.errs), o.errs, want)
 	}
 }

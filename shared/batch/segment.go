@@ -51,13 +51,18 @@ type chunk struct {
 	// Long says that it is one record above the size limit: a bad row, which
 	// nobody reads into memory.
 	Long bool
+	// Open says of such a record that it ends with the file, inside of quotes.
+	Open bool
 }
 
-// MarshalJSON writes [offset,length,first,records,line], and a sixth number
-// for a long record.
+// MarshalJSON writes [offset,length,first,records,line], and for a long record
+// a sixth number: 1, or 2 of one that is open.
 func (c chunk) MarshalJSON() ([]byte, error) {
 	a := []int64{c.Offset, c.Length, c.First, c.Records, c.Line}
-	if c.Long {
+	switch {
+	case c.Open:
+		a = append(a, 2)
+	case c.Long:
 		a = append(a, 1)
 	}
 	return json.Marshal(a)
@@ -72,7 +77,7 @@ func (c *chunk) UnmarshalJSON(b []byte) error {
 	if len(a) != 5 && len(a) != 6 {
 		return fmt.Errorf("a chunk of %d numbers", len(a))
 	}
-	*c = chunk{a[0], a[1], a[2], a[3], a[4], len(a) == 6}
+	*c = chunk{a[0], a[1], a[2], a[3], a[4], len(a) == 6, len(a) == 6 && a[5] == 2}
 	return nil
 }
 

@@ -96,7 +96,7 @@ func (b *Batch) holdWhole(ctx context.Context, l *lease, j *job, out *exports) (
 	lost(nil)
 	renewing.Wait()
 	if err == nil {
-		err = j.Options.judge(t)
+		err = j.Options.judge(t, "")
 	}
 	return t, err
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/bits"
 	"strconv"
+	"strings"
 	"sync"
 	"unicode/utf8"
 
@@ -143,8 +144,14 @@ func (s Schema) didYouMean(name string) string {
 // that may be meant.
 func extraNear(name string, extra []string) string {
 	s := make(Schema, len(extra))
-	for i := range extra {
-		s[i].Name = extra[i]
+	for i, has := range extra {
+		s[i].Name = has
+		switch {
+		case strings.Contains(has, "\r"):
+			return fmt.Sprintf(" (it has %q: lines end in LF or in CR LF, not in CR)", has)
+		case len(extra) == 1 && strings.ContainsAny(has, ",;\t|"):
+			return fmt.Sprintf(" (it has one column, %q: its fields are separated by something else than the format says)", has)
+		}
 	}
 	if n := s.Nearest(name); n != "" {
 		return fmt.Sprintf(" (it has %q; names are compared exactly)", n)
