@@ -12,10 +12,10 @@ import (
 //
 // An output's trees are laid out in runs of one kind, chosen for eight trees at
 // a time. Perfect trees are walked level by level (gen_amd64.go); of the others
-// every test is asked, be they as deep and lop-sided as they will
-// (genask_amd64.go). Single rows have a kernel where no tree has more than 64
-// leaves but perfect ones; else they take the portable path, and so does a forest
-// with a tree of more than manyNodes nodes altogether.
+// every test is asked, however deep and lop-sided they are (genask_amd64.go).
+// Single rows have kernels where no tree but a perfect one has more than 64 leaves;
+// else they take the portable path. A forest with a tree of more than manyNodes
+// nodes takes it with all its rows.
 
 // wideDepth is the deepest tree whose leaf numbers fit the perfect kernel's tables;
 // a deeper one is cut into parts of that depth.
