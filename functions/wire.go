@@ -77,6 +77,8 @@ func (a *app) wire(p *parts) {
 			ChunkBytes:  cfg.ChunkBytes,
 			RecordBytes: int(cfg.RecordBytes),
 			ResultDays:  cfg.ResultDays,
+			DropDays:    cfg.DropDays,
+			RecordDays:  cfg.RecordDays,
 		},
 		Log: log,
 	})
@@ -95,6 +97,10 @@ func (a *app) wire(p *parts) {
 	})
 	kinds := []garbage.Kind{
 		{Name: "results", Collect: jobs.Expire},
+		{Name: "jobrecords", Collect: jobs.Forget},
+		{Name: "dropped", Collect: jobs.ExpireDrops},
+		{Name: "uploaded", Collect: garbage.Old(st.Blobs, "uploads", days(cfg.UploadDays))},
+		{Name: "runrecords", Collect: experiments.Forget(days(cfg.RecordDays))},
 		{Name: "cache", Collect: experiments.Trim(cfg.RunCacheBytes)},
 		{Name: "artifacts", Collect: artifacts.Collect},
 	}

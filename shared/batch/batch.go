@@ -168,6 +168,7 @@ type Batch struct {
 	segments   segmentCache
 	buffers    sync.Pool // *buffer
 	status     statusCache
+	listed     sync.Map // endpoints that are noted as having jobs
 }
 
 // New returns the jobs of c.Store.

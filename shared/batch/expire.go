@@ -83,6 +83,11 @@ func (b *Batch) forget(ctx context.Context, j *job) error {
 	}); err != nil {
 		return err
 	}
+	return b.dropChunks(ctx, j)
+}
+
+// dropChunks drops the rows of a job's chunks.
+func (b *Batch) dropChunks(ctx context.Context, j *job) error {
 	n := j.Chunks
 	for level := range levels {
 		for first := 0; first < n; first += fanout {

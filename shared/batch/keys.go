@@ -23,6 +23,7 @@ import (
 //	{ws}.{endpoint}        slot.{00…39}        a job that runs; the keys are the limit: an insert that works is a place
 //	{ws}.{endpoint}        wait.{time}.{job}   a job that waits; key order is the order of the queue
 //	{ws}.{endpoint}.jobs   {time}.{job}        the jobs of an endpoint, the newest first; never changed
+//	{ws}.listed            {endpoint}          endpoints that have had jobs: where Forget looks for old ones
 //	active.{0…15}          {job}               jobs that have not been seen to end: what sweep walks, and nothing else
 const table = "jobs"
 

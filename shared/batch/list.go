@@ -94,6 +94,9 @@ func listRow(j *job) string {
 
 // enlist adds a job to the list of its endpoint.
 func (b *Batch) enlist(ctx context.Context, j *job) error {
+	if err := b.noteEndpoint(ctx, j.Workspace, j.Endpoint); err != nil {
+		return err
+	}
 	_, err := b.store.Tables.Apply(ctx, table, listPartition(j.Workspace, j.Endpoint),
 		storage.Op{Kind: storage.Upsert, Row: listRow(j), Props: storage.Props{"job": j.ID}})
 	return err

@@ -66,6 +66,20 @@ type Events struct {
 	Next   string  `json:"next,omitempty"`
 }
 
+// DeletedExperiments lists the ids of the experiments that were deleted, which
+// their runs outlive.
+func (c *Catalog) DeletedExperiments(ctx context.Context, ws string) (ids []string, err error) {
+	for e, err := range c.tables.Query(ctx, table, experimentsPartition(ws), storage.Prefix(auditPrefix)) {
+		if err != nil {
+			return nil, err
+		}
+		if a := readEvent(e); a.Type == EventExperimentDeleted {
+			ids = append(ids, a.Object)
+		}
+	}
+	return ids, nil
+}
+
 // Audit returns up to limit acts on a workspace and what it owns, newest first,
 // older than the act called before. They are kept for good.
 func (c *Catalog) Audit(ctx context.Context, ws, before string, limit int) (*Events, error) {

@@ -62,6 +62,9 @@ type Config struct {
 	RecordBytes  int64         // PORTICO_RECORD_BYTES
 	JobWindow    int           // PORTICO_JOB_WINDOW
 	ResultDays   int           // PORTICO_RESULT_DAYS
+	RecordDays   int           // PORTICO_RECORD_DAYS
+	DropDays     int           // PORTICO_DROP_DAYS
+	UploadDays   int           // PORTICO_UPLOAD_DAYS
 
 	RunDays       int           // PORTICO_RUN_DAYS
 	RunCacheBytes int64         // PORTICO_RUN_CACHE_BYTES

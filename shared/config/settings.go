@@ -230,6 +230,21 @@ var settings = []Setting{
 		set:     number(1, 7, func(c *Config) *int { return &c.ResultDays }),
 	},
 	{
+		Name: "PORTICO_RECORD_DAYS", Unit: "days", Default: "90", Example: "90",
+		Meaning: "How long batch jobs and runs can be asked about after their end; the last successful run of an experiment stays.",
+		set:     number(7, 3650, func(c *Config) *int { return &c.RecordDays }),
+	},
+	{
+		Name: "PORTICO_DROP_DAYS", Unit: "days", Default: "30", Example: "30",
+		Meaning: "How long dropped files and their results and receipts are kept after they were answered.",
+		set:     number(1, 3650, func(c *Config) *int { return &c.DropDays }),
+	},
+	{
+		Name: "PORTICO_UPLOAD_DAYS", Unit: "days", Default: "7", Example: "7",
+		Meaning: "How long uploaded files are kept; a dataset or model that was made of one does not need it.",
+		set:     number(2, 3650, func(c *Config) *int { return &c.UploadDays }),
+	},
+	{
 		Name: "PORTICO_RUN_DAYS", Unit: "days", Default: "90", Example: "90",
 		Meaning: "How long results of runs of experiments are kept; those of an experiment's last successful run are kept longer.",
 		set:     number(1, 3650, func(c *Config) *int { return &c.RunDays }),

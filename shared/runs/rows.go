@@ -8,7 +8,9 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/service"
@@ -27,6 +29,16 @@ func runPartition(r *Run) string { return r.Workspace + "." + r.ID }
 // indexRow sorts the newest run first.
 func indexRow(r *Run) string {
 	return fmt.Sprintf("%019d.%s", math.MaxInt64-r.Created.UnixMicro(), r.ID)
+}
+
+// indexed is when the run of an index row was created.
+func indexed(row string) time.Time {
+	digits, _, _ := strings.Cut(row, ".")
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil {
+		return now() // not written by us: nobody's to judge
+	}
+	return time.UnixMicro(math.MaxInt64 - n)
 }
 
 func activeRow(r *Run) string { return r.Workspace + "." + r.ID }

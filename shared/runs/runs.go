@@ -50,6 +50,8 @@ const Queue = "runs"
 type Catalog interface {
 	Experiment(ctx context.Context, ws, id string) (*catalog.Experiment, error)
 	Experiments(ctx context.Context, ws string) ([]*catalog.Experiment, error)
+	// DeletedExperiments lists the ids of experiments that were.
+	DeletedExperiments(ctx context.Context, ws string) ([]string, error)
 	// Saved returns a version of a dataset, trained model or transformation;
 	// number 0 is the newest.
 	Saved(ctx context.Context, ws string, kind service.PortKind, name string, number int) (*catalog.Version, error)
