@@ -336,11 +336,4 @@ func (s *sheet) place(err error) error {
 	return at(err, s.name())
 }
 
-func trimEnd(b []byte) []byte {
-	for len(b) > 0 && (b[len(b)-1] == '\n' || b[len(b)-1] == '\r') {
-		b = b[:len(b)-1]
-	}
-	return b
-}
-
 func (s *sheet) name() string { return s.j.Inputs[s.input].Name }
