@@ -75,6 +75,11 @@ func machine(file string) (*doctor.Machine, func(), error) {
 	if cfg.StoreDir == "" && !cfg.Azure.Set() && len(cfg.MasterKeys) == 0 && !slices.ContainsFunc(problems, wrong) {
 		return nil, func() {}, nil
 	}
+	if info, err := os.Stat(cfg.StoreDir); cfg.StoreDir != "" && (err != nil || !info.IsDir()) {
+		// Opening it would make it, and find all well with a name that is wrong.
+		problems = append(problems, config.Problem{Setting: "PORTICO_STORE", Reason: "there is no folder of that name; the program makes it when it starts"})
+		cfg.StoreDir = ""
+	}
 	a, p := &app{}, &parts{cfg: cfg, problems: problems}
 	p.open(a)
 	m := &doctor.Machine{Store: p.store, Dir: cfg.StoreDir, Queues: queues}

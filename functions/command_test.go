@@ -49,6 +49,18 @@ func TestMachine(t *testing.T) {
 	end()
 	t.Setenv("PORTICO_MAX_ROWS", "")
 
+	// A store whose name is wrong is not made, and so found well.
+	missing := filepath.Join(t.TempDir(), "missing")
+	t.Setenv("PORTICO_STORE", missing)
+	if m, end, err = machine(""); err != nil || m.Store != nil || !strings.Contains(strings.Join(m.Problems, "\n"), "PORTICO_STORE: there is no folder") {
+		t.Errorf("%+v, %v", m, err)
+	}
+	end()
+	if _, err := os.Stat(missing); err == nil {
+		t.Error("the store was made")
+	}
+	t.Setenv("PORTICO_STORE", "")
+
 	values, err := json.Marshal(map[string]any{"Values": environment(t)})
 	if err != nil {
 		t.Fatal(err)

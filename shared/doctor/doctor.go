@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/portico-ml/portico/shared/fault"
@@ -67,7 +68,7 @@ func (c *checkup) try(ctx context.Context, name string, act func(context.Context
 // are never told, is what they need.
 func explain(err error) string {
 	e := fault.Of(err)
-	text := e.Kind.String() + ": " + e.Error()
+	text := e.Kind.String() + ": " + strings.ReplaceAll(e.Error(), e.Kind.String()+": ", "") // which each layer says again
 	if errors.Is(err, context.DeadlineExceeded) {
 		text = fmt.Sprintf("no answer within %v", limit)
 	}
