@@ -19,11 +19,9 @@ const (
 	// times as many, the more the surer the model is of them.
 
 	// levelSum is the least by which a level can be in a set that goes right.
-	levelSum = 1
-	// groupSum is by how much such a set grows before it is tried again.
-	groupSum = 5
+	levelSum = 10
 	// smoothing draws the mean gradient of a level to zero before levels are
-	// sorted by it, and penalises both parts of the leaf.
+	// sorted by it.
 	smoothing = 10
 )
 
@@ -59,9 +57,7 @@ func (s *scratch) set(c *contest, count *counter, goes *binSet, feature *binned.
 		known := len(levels)
 		levels = common(levels, scale)
 		others = others || len(levels) < known
-		c.lambda += smoothing * scale
-		c.totalH += smoothing * scale
-		t.ranges(levels, groupSum*scale)
+		t.ranges(levels)
 	}
 	if t.to == 0 {
 		return false
@@ -117,12 +113,12 @@ func (t *sets) all(levels []level) {
 	t.try(levels, 0, g, h)
 }
 
-// ranges tries the first levels and the last ones, a group more each time.
-func (t *sets) ranges(levels []level, group float64) {
+// ranges tries the first levels and the last ones, one more each time.
+func (t *sets) ranges(levels []level) {
 	n := len(levels)
 	most := min(setLevels, (n+1)/2)
 	for _, last := range [2]bool{false, true} {
-		g, h, grown := 0.0, 0.0, 0.0
+		g, h := 0.0, 0.0
 		for i := range most {
 			from, to := 0, i+1
 			l := levels[i]
@@ -131,10 +127,7 @@ func (t *sets) ranges(levels []level, group float64) {
 				l = levels[from]
 			}
 			g, h = g+l.g, h+l.h
-			if grown += l.h; grown >= group {
-				grown = 0
-				t.try(levels[from:to], from, g, h)
-			}
+			t.try(levels[from:to], from, g, h)
 		}
 	}
 }
