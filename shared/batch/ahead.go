@@ -21,8 +21,8 @@ const (
 )
 
 // ChunkPlaces is how many chunks a process of so many cores works on at once:
-// some read and write while others use the processor.
-func ChunkPlaces(cores int) int { return cores + 2 }
+// one reads or writes while others use the processor. Each takes some 40 MB.
+func ChunkPlaces(cores int) int { return cores + 1 }
 
 func chunkPlaces() int { return ChunkPlaces(runtime.GOMAXPROCS(0)) }
 
