@@ -54,7 +54,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	f.Float64Var(&o.rows, "rows", 1e9, "rows of the job, or of all jobs together")
 	f.IntVar(&o.workspaces, "workspaces", 1, "how many workspaces have a job, all at once")
 	instances := f.String("instances", "1,10,100,300,1000", "numbers of instances")
-	f.DurationVar(&o.cpu, "cpu", 2750*time.Nanosecond, "processor time of a row: bench-batch measures it")
+	f.DurationVar(&o.cpu, "cpu", 1580*time.Nanosecond, "processor time of a row: bench-batch measures it")
 	f.DurationVar(&o.machine.scan, "split", 55*time.Nanosecond, "of that, what it takes to find where a row ends")
 	f.Float64Var(&o.cores, "cores", 1, "cores of an instance")
 	f.IntVar(&o.places, "places", batch.ChunkPlaces(1), "chunks that an instance works on at once")

@@ -130,7 +130,7 @@ var recorder struct {
 
 // ordinary is a machine of the cloud.
 var ordinary = machine{
-	cores: 1, places: 3, batch: 2, refetch: 2, readers: 4, cpu: 2750, scan: 55, latency: 10 * time.Millisecond, stream: 60e6, network: 250e6, polling: time.Second,
+	cores: 1, places: 2, batch: 2, refetch: 2, readers: 4, cpu: 2750, scan: 55, latency: 10 * time.Millisecond, stream: 60e6, network: 250e6, polling: time.Second,
 }
 
 // What is simulated of a job calls storage as often as that job did, by each
@@ -236,7 +236,8 @@ func TestSim_limit(t *testing.T) {
 		if rate := written / res.chunks.Seconds(); rate > 1.05*o.limits.ingress+o.limits.ingress/res.chunks.Seconds() {
 			t.Errorf("%d instances wrote %.0f MB/s", n, rate/1e6)
 		}
-		if before > 0 && res.chunks > before*11/10 {
+		// Waiting out refusals costs something, but not half as much again.
+		if before > 0 && res.chunks > before*3/2 {
 			t.Errorf("%d instances take %v, fewer took %v", n, res.chunks, before)
 		}
 		before = res.chunks
