@@ -13,7 +13,7 @@ import (
 )
 
 var (
-	kills = flag.Int("kills", 200, "how often TestKilled kills a handler; a tenth of it with -short")
+	kills = flag.Int("kills", 200, "how often TestKilled kills a handler; a quarter of it with -race, a tenth with -short")
 	seed  = flag.Uint64("seed", 1, "of the moments at which it does")
 )
 
@@ -32,8 +32,11 @@ const (
 // have the bytes of a run that nobody disturbed.
 func TestKilled(t *testing.T) {
 	want := *kills
-	if testing.Short() {
+	switch {
+	case testing.Short():
 		want /= 10
+	case raced: // which makes all of it several times slower
+		want /= 4
 	}
 	c := newCluster(t)
 	calm, took := c.run(t)
@@ -85,8 +88,10 @@ func TestKilled(t *testing.T) {
 			t.Fatalf("%d kills are told of, the hosts saw %d handlers end", done, c.ended.count())
 		}
 	}
-	if struck["scoring"] == 0 || struck["Tables.Apply"] == 0 || struck["Blobs.PutPart"] == 0 {
-		t.Error("no kill was inside of scoring, or none inside of a write to a table or a blob")
+	for _, what := range []string{"scoring", "Blobs.PutPart", "Tables.Apply"} {
+		if struck[what] == 0 && (done >= 100 || what == "scoring") { // few kills may miss what is short
+			t.Errorf("no kill was inside of %s", what)
+		}
 	}
 }
 
