@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LogisticRegression, PoissonRegressor, Ridge, SGDClassifier
+from sklearn.model_selection import StratifiedKFold
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.svm import LinearSVC
 
@@ -33,26 +34,47 @@ class WrappedClassifier(ClassifierMixin, Wrapped):
         return self.model_.classes_
 
 
+def platt(scores, random_state):
+    """Platt's sigmoid of an estimator's scores, on the rows held out of five folds."""
+    return CalibratedClassifierCV(scores, method="sigmoid", cv=StratifiedKFold(5, shuffle=True, random_state=random_state), ensemble=False)
+
+
 class AveragedPerceptron(WrappedClassifier):
     """Steps down the hinge loss, bounded by the rate, averaged over all; Platt's sigmoid."""
 
-    def __init__(self, rate=1.0, iterations=10):
-        self.rate, self.iterations = rate, iterations
+    def __init__(self, rate=1.0, iterations=10, random_state=0):
+        self.rate, self.iterations, self.random_state = rate, iterations, random_state
 
     def make(self, rows):
-        steps = SGDClassifier(loss="hinge", penalty=None, learning_rate="pa1", eta0=self.rate, average=True, max_iter=self.iterations, tol=None, random_state=0)
-        return CalibratedClassifierCV(steps, method="sigmoid", cv=5, ensemble=False)
+        steps = SGDClassifier(loss="hinge", penalty=None, learning_rate="pa1", eta0=self.rate, average=True, max_iter=self.iterations, tol=None, random_state=self.random_state)
+        return platt(steps, self.random_state)
 
 
-class SupportVectors(WrappedClassifier):
-    """The least of lambda/2 w² + the mean of half the squared hinge loss; Platt's sigmoid."""
+class Margin(ClassifierMixin, Wrapped):
+    """LinearSVC, whose loss is a sum over rows, with the weight of a penalty on a mean."""
 
     def __init__(self, penalty=0.001):
         self.penalty = penalty
 
     def make(self, rows):
-        exact = LinearSVC(C=1 / (2 * rows * self.penalty), dual=False, intercept_scaling=100, tol=1e-6, max_iter=10000)
-        return CalibratedClassifierCV(exact, method="sigmoid", cv=5, ensemble=False)
+        return LinearSVC(C=1 / (2 * rows * self.penalty), dual=False, intercept_scaling=100, tol=1e-6, max_iter=10000)
+
+    def decision_function(self, x):
+        return self.model_.decision_function(x)
+
+    @property
+    def classes_(self):
+        return self.model_.classes_
+
+
+class SupportVectors(WrappedClassifier):
+    """The least of lambda/2 w² + the mean of half the squared hinge loss; Platt's sigmoid."""
+
+    def __init__(self, penalty=0.001, random_state=0):
+        self.penalty, self.random_state = penalty, random_state
+
+    def make(self, rows):
+        return platt(Margin(self.penalty), self.random_state)
 
 
 class OneVsRest(WrappedClassifier):
@@ -85,20 +107,25 @@ class MeanRidge(RegressorMixin, Wrapped):
         return Ridge(alpha=self.l2 * rows)
 
 
-class FrankHall(ClassifierMixin, BaseEstimator):
-    """A logistic regression for each class but the last of whether a row is above it."""
+class Extended(ClassifierMixin, BaseEstimator):
+    """One logistic regression of whether a row is above a class, of every row with every class but the last (Li and Lin 2006)."""
 
     def __init__(self, C=1.0, l1_ratio=0.0, solver="saga", max_iter=100, random_state=0):
         self.C, self.l1_ratio, self.solver, self.max_iter, self.random_state = C, l1_ratio, solver, max_iter, random_state
 
+    def with_threshold(self, x, k):
+        return np.hstack([x, np.eye(len(self.classes_) - 1)[np.full(len(x), k)]])
+
     def fit(self, x, y):
         self.classes_ = np.unique(y)
-        self.parts_ = [LogisticRegression(**self.get_params()).fit(x, y > c) for c in self.classes_[:-1]]
+        thresholds = range(len(self.classes_) - 1)
+        rows = np.vstack([self.with_threshold(x, k) for k in thresholds])
+        self.model_ = LogisticRegression(**self.get_params()).fit(rows, np.concatenate([y > self.classes_[k] for k in thresholds]))
         return self
 
     def predict_proba(self, x):
-        above = np.column_stack([np.ones(len(x))] + [p.predict_proba(x)[:, 1] for p in self.parts_] + [np.zeros(len(x))])
-        return -np.diff(np.minimum.accumulate(above, axis=1), axis=1)
+        above = [self.model_.predict_proba(self.with_threshold(x, k))[:, 1] for k in range(len(self.classes_) - 1)]
+        return -np.diff(np.column_stack([np.ones(len(x)), *above, np.zeros(len(x))]), axis=1)
 
     def predict(self, x):
         return self.classes_[self.predict_proba(x).argmax(1)]

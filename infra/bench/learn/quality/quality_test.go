@@ -77,7 +77,7 @@ func TestKinds(t *testing.T) {
 	}
 	for _, c := range []struct{ row, table, metric string }{
 		{"Two-Class Bayes Point Machine / scikit-learn's logistic regression", "breast_cancer", "auc"},
-		{"Ordinal Regression / Frank and Hall over scikit-learn", "diabetes_grade", "log loss"},
+		{"Ordinal Regression / cumulative logistic", "diabetes_grade", "log loss"},
 		{"Bayesian Linear Regression / scikit-learn's ridge", "diabetes", "rmse"},
 		{"Fast Forest Quantile Regression / scikit-learn", "diabetes", "pinball"},
 		{"One-Class Support Vector Machine / scikit-learn", "penguins", "auc"},

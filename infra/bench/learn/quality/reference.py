@@ -1,9 +1,11 @@
 """Measures the reference libraries by cross-validation, for rows of table.json; writes reference.json.
 
-    python reference.py [name of a row]...
+    python reference.py [name of a row [table]...]
 
-scikit-learn 1.9.1, LightGBM 4.6.0, XGBoost 3.2.0, pandas 3.1.1. Without names it measures the rows
-that reference.json does not have; a named one it measures again.
+scikit-learn 1.9.1, LightGBM 4.6.0, XGBoost 3.2.0, pandas 3.1.1. Without a name it measures what
+reference.json does not have; a named row, on all its tables or those named, it measures again. A
+row that is random is measured with random_state 0, 1, ... as many as tables.json has seeds for the
+table, and each fold has the mean of their figures.
 """
 import importlib
 import json
@@ -74,6 +76,14 @@ def measure(y, model, x, names):
 
 
 def run(row, name):
+    parameters = row["reference"].get("parameters", {})
+    seeds = [{"random_state": seed} for seed in range(TABLES[name].get("seeds", 1))] if row.get("random") else [{}]
+    runs = [validate(row, name, {**parameters, **seed}) for seed in seeds]
+    return {m: [round(float(np.mean(v)), 8) for v in zip(*(r[m] for r in runs))] for m in runs[0]}
+
+
+def validate(row, name, parameters):
+    """Returns each metric by fold."""
     x, y = read(name)
     folds = np.array(list(map(int, FOLDS[name])))
     usual = np.ones(len(y), bool)
@@ -90,34 +100,42 @@ def run(row, name):
     cls = getattr(importlib.import_module(module), cls)
     results = {}
     for k in range(10):
-        model = make_pipeline(*steps, cls(**row["reference"].get("parameters", {})))
+        model = make_pipeline(*steps, cls(**parameters))
         if row["reference"].get("target") == "standard":  # the label in units of its deviation
             model = TransformedTargetRegressor(model, transformer=StandardScaler())
         train, test = (folds != k) & usual, folds == k
         model.fit(x[train], y[train])
         for metric, v in measure(y[test].to_numpy(), model, x[test], row["metrics"] if "metrics" in row else TABLES[name]["metrics"]).items():
-            results.setdefault(metric, []).append(round(v, 8))
+            results.setdefault(metric, []).append(v)
     return results
+
+
+def written(results):
+    """Returns the text of reference.json: the numbers of one metric in one line."""
+    rows = []
+    for name in sorted(results):
+        tables = []
+        for t in sorted(results[name]):
+            tables.append('  %s: {%s}' % (json.dumps(t), ", ".join('"%s": %s' % (m, json.dumps(v)) for m, v in sorted(results[name][t].items()))))
+        rows.append(' %s: {\n%s\n }' % (json.dumps(name), ",\n".join(tables)))
+    return "{\n" + ",\n".join(rows) + "\n}\n"
 
 
 def main():
     path = HERE / "reference.json"
-    done = json.loads(path.read_text()) if path.exists() else {}
+    wanted, tables = sys.argv[1:2], sys.argv[2:]
     for row in json.loads((HERE / "table.json").read_text()):
         name = row["name"]
-        if "reference" not in row or (sys.argv[1:] and name not in sys.argv[1:]) or (not sys.argv[1:] and name in done):
+        if "reference" not in row or (wanted and name not in wanted):
             continue
-        done[name] = {t: run(row, t) for t in row["tables"]}
-        print(name, {t: {m: round(float(np.mean(v)), 4) for m, v in r.items()} for t, r in done[name].items()}, flush=True)
-        done = {**(json.loads(path.read_text()) if path.exists() else {}), name: done[name]}  # others may have measured meanwhile
-        # Numbers of one metric stand in one line.
-        blocks = []
-        for n in sorted(done):
-            tables = []
-            for t in sorted(done[n]):
-                tables.append('  %s: {%s}' % (json.dumps(t), ", ".join('"%s": %s' % (m, json.dumps(v)) for m, v in sorted(done[n][t].items()))))
-            blocks.append(' %s: {\n%s\n }' % (json.dumps(n), ",\n".join(tables)))
-        path.write_text("{\n" + ",\n".join(blocks) + "\n}\n")
+        for table in row["tables"]:
+            if tables and table not in tables or not wanted and table in json.loads(path.read_text()).get(name, {}):
+                continue
+            measured = run(row, table)
+            print(name, table, {m: round(float(np.mean(v)), 4) for m, v in measured.items()}, flush=True)
+            done = json.loads(path.read_text())  # others may have measured meanwhile
+            done.setdefault(name, {})[table] = measured
+            path.write_text(written(done))
 
 
 main()

@@ -8,9 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/portico-ml/portico/shared/frame"
@@ -35,6 +37,8 @@ type row struct {
 	Against string
 	// Within is the most that an AUC or accuracy may be lower by; 0 is 0.005.
 	Within float64
+	// Random measures it by several seeds: the table's number of them.
+	Random bool
 	// Reference is for reference.py.
 	Reference json.RawMessage
 }
@@ -52,6 +56,8 @@ type table struct {
 	Metrics []string
 	// Usual is the class that learners of unusual rows learn from.
 	Usual string
+	// Seeds is how many seeds random learners are measured by; 0 is 1.
+	Seeds int
 }
 
 // rig is the rows, the tables, and the figures so far.
@@ -135,68 +141,93 @@ func (r *rig) metrics(x *row, table string) []string {
 	return r.tables[table].Metrics
 }
 
-// measure cross-validates a learner: the metrics of each fold. Rows that differ
-// in their reference alone are measured once.
+// measure cross-validates a learner: the metrics of each fold, of a random
+// one their means over seeds. Rows that differ in their reference alone are
+// measured once.
 func (r *rig) measure(ctx context.Context, x *row, table string) (map[string][]float64, error) {
 	key, err := json.Marshal(struct {
 		U       untrained
+		Random  bool
 		Table   string
 		Metrics []string
-	}{x.untrained, table, r.metrics(x, table)})
+	}{x.untrained, x.Random, table, r.metrics(x, table)})
 	if err != nil {
 		return nil, err
 	}
 	if done, ok := r.ours[string(key)]; ok {
 		return done, nil
 	}
-	l, err := r.learner(&x.untrained)
-	if err != nil {
-		return nil, err
-	}
 	f, err := r.read(table)
 	if err != nil {
 		return nil, err
 	}
+	seeds := 1
+	if x.Random {
+		seeds = max(1, r.tables[table].Seeds)
+	}
 	out := map[string][]float64{}
-	for k := range folds {
-		var train, test []int
-		for i, digit := range r.folds[table] {
-			if int(digit-'0') == k {
-				test = append(test, i)
-			} else {
-				train = append(train, i)
+	for seed := range seeds {
+		u := x.untrained
+		if x.Random {
+			u.Parameters = maps.Clone(u.Parameters)
+			if u.Parameters == nil {
+				u.Parameters = map[string]string{}
 			}
+			u.Parameters["Random number seed"] = strconv.Itoa(seed)
 		}
-		request, err := r.tables[table].request(l.Kind(), f, train)
+		l, err := r.learner(&u)
 		if err != nil {
 			return nil, err
 		}
-		d, b, err := learn.Prepare(l, request)
-		if err != nil {
-			return nil, err
-		}
-		trained, err := l.Train(ctx, d, learn.NewSession())
-		if err != nil {
-			return nil, err
-		}
-		artifact, err := b.Encode(trained)
-		if err != nil {
-			return nil, err
-		}
-		m, err := model.Open(artifact)
-		if err != nil {
-			return nil, err
-		}
-		metrics, err := score(m, f.Take(test), r.tables[table])
-		if err != nil {
-			return nil, err
-		}
-		for name, v := range metrics {
-			out[name] = append(out[name], v)
+		for k := range folds {
+			metrics, err := r.fold(ctx, l, f, table, k)
+			if err != nil {
+				return nil, err
+			}
+			for name, v := range metrics {
+				if out[name] == nil {
+					out[name] = make([]float64, folds)
+				}
+				out[name][k] += v / float64(seeds)
+			}
 		}
 	}
 	r.ours[string(key)] = out
 	return out, nil
+}
+
+// fold trains a learner on the rows outside fold k of a table and returns its
+// metrics on those inside.
+func (r *rig) fold(ctx context.Context, l learn.Learner, f *frame.Frame, table string, k int) (map[string]float64, error) {
+	var train, test []int
+	for i, digit := range r.folds[table] {
+		if int(digit-'0') == k {
+			test = append(test, i)
+		} else {
+			train = append(train, i)
+		}
+	}
+	request, err := r.tables[table].request(l.Kind(), f, train)
+	if err != nil {
+		return nil, err
+	}
+	d, b, err := learn.Prepare(l, request)
+	if err != nil {
+		return nil, err
+	}
+	trained, err := l.Train(ctx, d, learn.NewSession())
+	if err != nil {
+		return nil, err
+	}
+	artifact, err := b.Encode(trained)
+	if err != nil {
+		return nil, err
+	}
+	m, err := model.Open(artifact)
+	if err != nil {
+		return nil, err
+	}
+	return score(m, f.Take(test), r.tables[table])
 }
 
 // request is to learn from those rows: without the label where the learner
