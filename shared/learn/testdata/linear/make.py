@@ -105,6 +105,21 @@ for l2 in [1, 0.01]:
     m = PoissonRegressor(alpha=l2 / len(calls.y), solver="newton-cholesky", tol=1e-12, max_iter=10_000).fit(calls.z, calls.y)
     case(f"calls L2 {l2}", "poisson", calls, {"L1": 0, "L2": l2}, m.predict(calls.z), calls.raw(m.coef_, m.intercept_))
 
+# With L1, by the positive and the negative part of each weight.
+for l1, l2 in [(1, 1), (20, 0.5)]:
+    n, y = calls.z.shape[1], calls.y.to_numpy(float)
+
+    def loss(v):
+        w = v[:n] - v[n:2 * n]
+        s = calls.z @ w + v[-1]
+        d = np.exp(s) - y
+        g = calls.z.T @ d + l2 * w
+        return np.sum(np.exp(s) - y * s) + l1 * v[:-1].sum() + l2 / 2 * w @ w, np.concatenate([g + l1, l1 - g, [d.sum()]])
+
+    r = minimize(loss, np.zeros(2 * n + 1), jac=True, method="L-BFGS-B", bounds=[(0, None)] * (2 * n) + [(None, None)], options={"maxiter": 100_000, "maxfun": 200_000, "ftol": 1e-16, "gtol": 1e-9})
+    w = r.x[:n] - r.x[n:2 * n]
+    case(f"calls L1 {l1} L2 {l2}", "poisson", calls, {"L1": l1, "L2": l2}, np.exp(calls.z @ w + r.x[-1]), calls.raw(w, r.x[-1]))
+
 for name, t in [("sacramento", houses), ("diabetes", sugar)]:
     for l2, intercept in [(0.001, True), (0, True), (50, True), (0.001, False)]:
         m = (Ridge(alpha=l2, fit_intercept=intercept, solver="svd") if l2 else LinearRegression(fit_intercept=intercept)).fit(t.x, t.y)
