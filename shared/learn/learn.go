@@ -97,6 +97,14 @@ func NewSession() *Session {
 	}
 }
 
+// Progress logs how far an iterative training is whenever another tenth of it is
+// done: done of all, of which the last call told before.
+func (s *Session) Progress(before, done, all int, what string) {
+	if 10*done/all > 10*before/all {
+		s.Log("%d of %d %s", done, all, what)
+	}
+}
+
 // Trained is what a learner made: the engine that scores the features of Data
 // in their order, and how its sums become answers.
 type Trained struct {

@@ -2,6 +2,7 @@ package runs
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/portico-ml/portico/shared/fault"
@@ -13,6 +14,9 @@ type checkpoints struct {
 	x    *executor
 	n    *Node
 	last time.Time // of the last save
+
+	told  time.Time // when the node's row was written last
+	lines int       // of its log that were in it
 }
 
 // read returns what an earlier execution saved; nil where there is nothing, or
@@ -39,7 +43,10 @@ func (c *checkpoints) read(ctx context.Context) ([]byte, error) {
 func (c *checkpoints) offer(ctx context.Context, state func() ([]byte, error)) error {
 	over := time.Since(c.x.begun) > c.x.r.limits.Slice
 	if !over && time.Since(c.last) < c.x.r.limits.Save {
-		return ctx.Err()
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		return c.tell(ctx)
 	}
 	body, err := state()
 	if err != nil {
@@ -56,6 +63,19 @@ func (c *checkpoints) offer(ctx context.Context, state func() ([]byte, error)) e
 	}
 	if c.last = time.Now(); over {
 		return errSlice
+	}
+	return nil
+}
+
+// tell writes the node's row when there is news in its log, for whoever follows
+// the run. That storage fails is no reason to end the training.
+func (c *checkpoints) tell(ctx context.Context) error {
+	if len(c.n.Log) == c.lines || time.Since(c.told) < c.x.r.limits.Beat {
+		return nil
+	}
+	c.told, c.lines = time.Now(), len(c.n.Log)
+	if err := c.x.step(ctx, c.n); errors.Is(err, errLost) {
+		return err
 	}
 	return nil
 }

@@ -2,9 +2,12 @@ package runs_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,6 +17,7 @@ import (
 	"github.com/portico-ml/portico/shared/module"
 	"github.com/portico-ml/portico/shared/runs"
 	"github.com/portico-ml/portico/shared/service"
+	"github.com/portico-ml/portico/shared/storage/faulty"
 )
 
 // training is the experiment of an ordinary data scientist: clean, split,
@@ -216,4 +220,46 @@ func digestOf(v module.Value) string {
 		return artifact.Digest(v.Artifact)
 	}
 	return ""
+}
+
+// Whoever follows a run sees how far a training is before it has ended.
+func TestProgress(t *testing.T) {
+	f := faultyStore(t)
+	b := benchOn(t, f.Store)
+	b.dataset("customers", read(t, filepath.Join(samples, "customers_train.csv")))
+	b.runs = b.newRuns(runs.Limits{Beat: time.Millisecond})
+	run, err := b.runs.Start(t.Context(), b.ws, b.experiment("Churn", trainingOf("Two-Class Boosted Decision Tree")), "ada")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	var seen []string
+	f.Watch(func(ctx context.Context, c faulty.Call) func() {
+		return func() {
+			if !c.Write || c.Port != "Tables" {
+				return
+			}
+			now, err := b.runs.Get(ctx, b.ws, run.ID)
+			if err != nil {
+				return // the last sign of life may come behind the end
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			for _, n := range now.Nodes {
+				if n.ID == "train" && n.State == runs.Running && len(n.Log) > 0 {
+					seen = n.Log
+				}
+			}
+		}
+	})
+	if err := b.runs.Execute(t.Context(), *b.next()); err != nil {
+		t.Fatal(err)
+	}
+	f.Watch(nil)
+	if !slices.ContainsFunc(seen, func(line string) bool { return strings.HasSuffix(line, " of 100 trees") }) {
+		t.Errorf("the log while it trained: %q", seen)
+	}
+	if log := node(t, b.get(run.ID), "train").Log; log[len(log)-1] != "100 of 100 trees" {
+		t.Errorf("the log at the end: %q", log)
+	}
 }

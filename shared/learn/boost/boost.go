@@ -112,10 +112,12 @@ func (l *Learner) Train(ctx context.Context, d *learn.Data, s *learn.Session) (*
 	if err := t.resume(); err != nil {
 		return nil, err
 	}
-	for len(t.trees) < l.o.Rounds*len(t.base) {
+	for all := l.o.Rounds * len(t.base); len(t.trees) < all; {
+		before := len(t.trees)
 		if err := t.round(ctx); err != nil {
 			return nil, err
 		}
+		s.Progress(before, len(t.trees), all, "trees")
 		if err := s.Checkpoint(t.state); err != nil {
 			return nil, err
 		}

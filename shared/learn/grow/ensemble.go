@@ -33,6 +33,7 @@ func Ensemble[T any](ctx context.Context, s *learn.Session, n int, seed uint64, 
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
+		s.Progress(first, len(members), n, "grown")
 		if len(members) == n {
 			break
 		}

@@ -54,6 +54,7 @@ func (p Passes) Run(ctx context.Context, s *learn.Session, state []float64, visi
 			}
 			visit(row, pass*p.Rows+i)
 		}
+		s.Progress(pass, pass+1, p.Passes, "passes")
 		if err := s.Checkpoint(func() ([]byte, error) { return save(pass+1, state), nil }); err != nil {
 			return err
 		}
