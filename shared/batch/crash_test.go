@@ -121,10 +121,13 @@ func TestCrash_everyCall(t *testing.T) {
 }
 
 // every is the step from one call to the next: all of them, unless the tests
-// are to be short.
+// are to be short or look for races. make test does both.
 func every(t *testing.T) int {
-	if testing.Short() {
+	switch {
+	case testing.Short():
 		return 11
+	case raced:
+		return 7
 	}
 	return 1
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	gocmp "github.com/google/go-cmp/cmp"
@@ -21,7 +22,7 @@ import (
 // makes.
 type shop struct {
 	mu      sync.Mutex // held from the beginning of a transaction to its end
-	in      *tdsSession
+	in      atomic.Pointer[tdsSession]
 	before  map[string]tdsResult // of the transaction
 	tables  map[string]tdsResult // by quoted name
 	answers map[string]*tdsResult
@@ -40,23 +41,24 @@ func (*shop) login(user, password, database string) bool {
 
 func (b *shop) begin(s *tdsSession) {
 	b.mu.Lock()
-	b.in, b.before = s, maps.Clone(b.tables)
+	b.before = maps.Clone(b.tables)
+	b.in.Store(s)
 }
 
 func (b *shop) end(s *tdsSession, commit bool) {
-	if b.in != s {
+	if b.in.Load() != s {
 		return
 	}
 	if !commit {
 		b.tables = b.before
 	}
-	b.in = nil
+	b.in.Store(nil)
 	b.mu.Unlock()
 }
 
 // alone runs f within the session's transaction, or one for itself.
 func (b *shop) alone(s *tdsSession, f func()) {
-	if b.in != s {
+	if b.in.Load() != s {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 	}

@@ -19,12 +19,12 @@ import (
 
 // Packets, tokens and types have Microsoft's numbers.
 const (
-	packBatch, packRPC, packReply, packBulk, packTransaction, packLogin, packPrelogin = 1, 3, 4, 7, 14, 16, 18
+	packBatch, packRPC, packReply, packAttention, packBulk, packTransaction, packLogin, packPrelogin = 1, 3, 4, 6, 7, 14, 16, 18
 
 	tokenColumns, tokenError, tokenLoginAck, tokenRow, tokenChange, tokenDone = 0x81, 0xAA, 0xAD, 0xD1, 0xE3, 0xFD
 
-	typeGUID, typeInt, typeDate, typeTime, typeDateTime2, typeDateTimeOffset    = 0x24, 0x26, 0x28, 0x29, 0x2A, 0x2B
-	typeBit, typeDecimal, typeNumeric, typeFloat, typeMoney, typeDateTime       = 0x68, 0x6A, 0x6C, 0x6D, 0x6E, 0x6F
+	typeGUID, typeInt, typeDate, typeTime, typeDateTime2, typeDateTimeOffset          = 0x24, 0x26, 0x28, 0x29, 0x2A, 0x2B
+	typeBit, typeDecimal, typeNumeric, typeFloat, typeMoney, typeDateTime             = 0x68, 0x6A, 0x6C, 0x6D, 0x6E, 0x6F
 	typeVarBinary, typeVarChar, typeChar, typeNVarChar, typeNChar, typeXML, unbounded = 0xA5, 0xA7, 0xAF, 0xE7, 0xEF, 0xF1, 0xFFFF
 )
 
@@ -183,6 +183,8 @@ func (s *tdsSession) answer(kind byte, body []byte) (answer []byte, stay bool) {
 		}
 		s.base.end(s, false)
 		return done(sized(nil, tokenChange, []byte{10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8}), 0), true
+	case packAttention: // whoever asked is not interested any more: say that this was heard
+		return le.AppendUint64([]byte{tokenDone, 0x20, 0, 0, 0}, 0), true
 	case packBulk:
 		rows, err := bulkRows(body)
 		if err != nil {

@@ -1,0 +1,7 @@
+//go:build race
+
+package batch
+
+// raced says that the race detector is at work, which makes everything several
+// times slower.
+const raced = true
