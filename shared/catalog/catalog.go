@@ -125,6 +125,15 @@ func lost(err error) bool {
 	return fault.HasCode(err, storage.CodeCondition) || fault.HasCode(err, storage.CodeExists)
 }
 
+// settled makes of an Apply's missing row a lost race: what was read before is
+// gone now, because somebody else deleted it or this write's first try did.
+func settled(err error) error {
+	if fault.Is(err, fault.NotFound) {
+		return fault.New(fault.Conflict, storage.CodeCondition, "a row was deleted meanwhile").Because(err)
+	}
+	return err
+}
+
 // again runs change until it does not lose a race.
 func again(ctx context.Context, what string, change func() error) error {
 	for try := range 10 {

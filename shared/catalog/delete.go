@@ -81,12 +81,3 @@ func deletions(rows []storage.Entity) []storage.Op {
 	}
 	return ops
 }
-
-// settled takes a row that is gone for a lost race: another deletion was faster,
-// or this one's first try was.
-func settled(err error) error {
-	if fault.Is(err, fault.NotFound) {
-		return fault.New(fault.Conflict, storage.CodeCondition, "a row was deleted meanwhile").Because(err)
-	}
-	return err
-}

@@ -119,7 +119,7 @@ func (c *Catalog) save(ctx context.Context, ws string, v Version, fresh bool, by
 		v.Number, v.Created, v.By = latest+1, time.Now().UTC().Truncate(time.Microsecond), by.Who()
 		pointer.Props = v.props()
 		_, err = c.tables.Apply(ctx, table, partition, storage.Op{Kind: storage.Insert, Row: versionRow(h, v.Number), Props: v.props()}, pointer)
-		return err
+		return settled(err)
 	})
 	if err != nil {
 		return nil, err
