@@ -113,6 +113,10 @@ func TestProblems(t *testing.T) {
 		{"out of range", doc(map[string]string{"e": enter, "x": `"module":"Clean Missing Data","parameters":{"Minimum missing value ratio":1.5}`}, "", "e -> x"), []string{"bad-parameter x//Minimum missing value ratio Error0008"}},
 		{"cycle", doc(map[string]string{"a": pick, "b": pick, "c": pick}, "", "a -> b", "b -> c", "c -> a"), []string{"cycle a// Error0002"}},
 		{"cycle of one", doc(map[string]string{"a": pick}, "", "a -> a"), []string{"cycle a// Error0002"}},
+		{
+			"cycles of their own", doc(map[string]string{"a": pick, "b": pick, "c": `"module":"Add Rows"`, "d": pick, "e": pick, "f": pick}, "", "a -> b", "b -> a", "b -> c:Dataset1", "d -> c:Dataset2", "c -> d", "e -> e", "d -> f"),
+			[]string{"cycle a// Error0002", "cycle c// Error0002", "cycle e// Error0002"},
+		},
 		{"two outputs of one name", doc(map[string]string{"e": enter, "o": output, "p": output}, "", "e -> o", "e -> p"), []string{"duplicate-name p// Error0002"}},
 		{"two inputs of one name", doc(map[string]string{"e": enter, "x": pick, "i": input, "j": input}, "", "e -> x", "i -> x", "j -> x"), []string{"duplicate-name j// Error0002", "port-taken x/Dataset/ Error0002"}},
 		{"names", doc(map[string]string{"e e": enter, "o": `"outputId":"out/put"`}, "", "e e -> o"), []string{"bad-name e e// Error0002", "bad-name o// Error0002"}},
@@ -156,6 +160,25 @@ func TestProblems(t *testing.T) {
 	}
 }
 
+// TestShortMessages: a message names what it is about, however much that is.
+func TestShortMessages(t *testing.T) {
+	nodes, edges := make(map[string]string), []string{}
+	for i := range 1000 {
+		nodes[fmt.Sprintf("n%04d", i)] = pick
+		edges = append(edges, fmt.Sprintf("n%04d -> n%04d", i, (i+1)%1000))
+	}
+	nodes["x"] = `"module":"` + strings.Repeat("M", 1<<20) + `"`
+	var rules []string
+	for _, p := range graph.Validate(parse(t, doc(nodes, "", edges...)), all) {
+		if rules = append(rules, p.Rule); len(p.Message) > 400 {
+			t.Errorf("%s has a message of %d bytes", p.Rule, len(p.Message))
+		}
+	}
+	if diff := cmp.Diff([]string{"unknown-module", "cycle"}, rules); diff != "" {
+		t.Errorf("problems (-want +got):\n%s", diff)
+	}
+}
+
 // TestRefusedForm has documents that are none, and the place to be named.
 func TestRefusedForm(t *testing.T) {
 	for _, c := range []struct{ doc, place string }{
@@ -163,6 +186,7 @@ func TestRefusedForm(t *testing.T) {
 		{`[]`, "must be an object"},
 		{`{"nodes":{}} {}`, "after the end"},
 		{`{"nodes":{"a":{"module":"x"},"a":{"module":"y"}}}`, "nodes"},
+		{`{"nodes":{"` + strings.Repeat("n", graph.MaxName+1) + `":{}}}`, "nodes: a member's name has 257 bytes"},
 		{`{"nodes":{"n1":{"modul":"x"}}}`, "nodes.n1.modul"},
 		{`{"nodes":{"n1":{"module":7}}}`, "nodes.n1.module"},
 		{`{"nodes":{"n1":{"module":"x","parameters":{"a":1,"a":2}}}}`, "nodes.n1.parameters"},

@@ -18,6 +18,9 @@ const (
 	MaxBytes = 8 << 20
 	MaxNodes = 2_000
 	MaxEdges = 10_000
+	// MaxName bounds the names of members – nodes, assets, parameters – which
+	// problems repeat, however many there are.
+	MaxName = 256
 )
 
 // Parse reads a document. It refuses what has not the document's form, naming
@@ -153,6 +156,8 @@ func (p *parser) object(place string, member func(name string) error) error {
 		switch {
 		case !ok:
 			return bad("%s: must be an object", at(place)).At(place)
+		case len(name) > MaxName:
+			return bad("%s: a member's name has %d bytes, the limit is %d", at(place), len(name), MaxName).At(place)
 		case seen[name]:
 			return bad("%s: member %q is there twice", at(place), name).At(place)
 		case name == "" && place != "":

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/portico-ml/portico/shared/frame"
 	"github.com/portico-ml/portico/shared/module"
 	"github.com/portico-ml/portico/shared/service"
 )
@@ -223,7 +224,7 @@ func (w *wiring) unknownModule(id string, n *Node) {
 		if near := w.palette.Nearest(n.Module); near != "" {
 			hint = fmt.Sprintf("; did you mean %q?", near)
 		}
-		w.problem(p, 2, "there is no module %q%s", n.Module, hint)
+		w.problem(p, 2, "there is no module %q%s", frame.Clip([]byte(n.Module)), hint)
 	}
 }
 
@@ -397,7 +398,7 @@ func (g *Graph) place(r Ref) string {
 }
 
 // sort puts the vertices in topological order, by id among equals, or reports
-// a cycle.
+// the cycles.
 func (w *wiring) sort() {
 	n := len(w.Nodes)
 	need := make([]int, n)
@@ -416,19 +417,30 @@ func (w *wiring) sort() {
 			ready = append(ready, i)
 		}
 	}
-	for len(ready) > 0 {
-		i := ready[0]
-		ready = ready[1:]
-		order = append(order, i)
-		for _, j := range next[i] {
-			if need[j]--; need[j] == 0 {
-				at, _ := slices.BinarySearch(ready, j)
-				ready = slices.Insert(ready, at, j)
+	whole := true
+	for {
+		for len(ready) > 0 {
+			i := ready[0]
+			ready = ready[1:]
+			order = append(order, i)
+			for _, j := range next[i] {
+				if need[j]--; need[j] == 0 {
+					at, _ := slices.BinarySearch(ready, j)
+					ready = slices.Insert(ready, at, j)
+				}
 			}
 		}
+		if len(order) == n {
+			break
+		}
+		// What comes after a cycle may have cycles of its own: go on as if the
+		// first node of this one needed nothing.
+		whole = false
+		first := w.cycle(need)
+		need[first] = 0
+		ready = append(ready, first)
 	}
-	if len(order) < n {
-		w.cycle(need)
+	if !whole {
 		return
 	}
 	pos := make([]int, n)
@@ -464,11 +476,12 @@ func (w *wiring) moved(r Ref, pos []int) Ref {
 	return r
 }
 
-// cycle reports one cycle by walking backwards from a node that never became
-// ready: each such node has a source that did not either.
-func (w *wiring) cycle(need []int) {
+// cycle reports one cycle, found by walking backwards from a node that never
+// became ready – each such node has a source that did not either – and returns
+// its first node.
+func (w *wiring) cycle(need []int) int {
 	i := slices.IndexFunc(need, func(k int) bool { return k > 0 })
-	var path []string
+	var path []int
 	seen := make(map[int]int)
 	for {
 		if from, again := seen[i]; again {
@@ -476,7 +489,7 @@ func (w *wiring) cycle(need []int) {
 			break
 		}
 		seen[i] = len(path)
-		path = append(path, w.Nodes[i].ID)
+		path = append(path, i)
 		for _, r := range w.Nodes[i].In {
 			if r.Node >= 0 && need[r.Node] > 0 {
 				i = r.Node
@@ -485,10 +498,26 @@ func (w *wiring) cycle(need []int) {
 		}
 	}
 	slices.Reverse(path)
-	first := slices.Index(path, slices.Min(path))
+	first := slices.Index(path, slices.Min(path)) // vertices are in the order of their ids
 	path = append(path[first:], path[:first]...)
-	w.problem(Problem{Node: path[0], Rule: "cycle"}, 2, "the nodes %s form a cycle", strings.Join(path, " → "))
+	names := make([]string, 0, len(path))
+	for k, j := range path {
+		if more := len(path) - maxCycle; more > 0 && k == maxCycle-1 {
+			names = append(names, fmt.Sprintf("… (%d more)", more+1))
+			break
+		}
+		names = append(names, w.Nodes[j].ID)
+	}
+	what := fmt.Sprintf("the nodes %s form a cycle", strings.Join(names, " → "))
+	if len(path) == 1 {
+		what = fmt.Sprintf("node %q is its own source", names[0])
+	}
+	w.problem(Problem{Node: names[0], Rule: "cycle"}, 2, "%s", what)
+	return path[0]
 }
+
+// maxCycle bounds the nodes of a cycle that its message names.
+const maxCycle = 20
 
 // ports checks what flows: missing inputs and kinds.
 func (w *wiring) ports() {
@@ -512,7 +541,7 @@ func (w *wiring) ports() {
 					continue // reported
 				}
 				if got := w.Output(r).Kind; got != want {
-					w.problem(Problem{Node: v.ID, Port: id, Rule: "wrong-kind"}, 13, "port %q of node %q takes a %s, node %q gives a %s", id, v.ID, want, w.Nodes[r.Node].ID, got)
+					w.problem(Problem{Node: v.ID, Port: id, Rule: "wrong-kind"}, 13, "port %q of node %q takes %s, node %q gives %s", id, v.ID, want, w.Nodes[r.Node].ID, got)
 				}
 			}
 		}

@@ -170,5 +170,6 @@ var refusals = []Refusal{
 	{"Detect Languages", "left out: detect the language outside and send it as a column"},
 	{"Extract Key Phrases from Text", "left out: use Extract N-Gram Features from Text"},
 	{"Two-Class Locally-Deep Support Vector Machine", noDeepLocal},
+	{"Two-Class Locally-Deep SVM", noDeepLocal},
 	{"Two-Class Locally Deep Support Vector Machine", noDeepLocal},
 }

@@ -237,7 +237,7 @@ func (t *threshold) apply(x []float64) []float64 {
 
 // UserDefinedFilter takes the coefficients as they are.
 func UserDefinedFilter() *module.Module {
-	return maker("User Defined Filter",
+	m := maker("User Defined Filter",
 		"Makes a filter of coefficients that somebody else has designed.",
 		[]module.Param{
 			{
@@ -251,6 +251,8 @@ func UserDefinedFilter() *module.Module {
 			},
 		},
 		designUser)
+	m.Aliases = []string{"User-Defined Filter"}
+	return m
 }
 
 func designUser(p module.Values) (*filter, error) {
