@@ -11,18 +11,18 @@ import (
 
 // Walk is something to see on a server.
 type Walk struct {
-	Name, What string
-	Run        func(ctx context.Context, base string, token Token, out io.Writer) error
+	Name string
+	Run  func(ctx context.Context, base string, token Token, out io.Writer) error
 }
 
 // Walks are all there are, in the order of a first reading.
 func Walks() []Walk {
 	all := []Walk{
-		{"churn", "a model that was trained elsewhere: staging, approval, RRS, BES, a dirty file, a tariff without a model", Run},
-		{"retrain", "May's labels arrive: judge production, train again, compare, publish, approve, roll back; and the same by a batch job", Retrain},
+		{"churn", Run},
+		{"retrain", Retrain},
 	}
 	for _, k := range kinds {
-		all = append(all, Walk{k.name, k.what, func(ctx context.Context, base string, token Token, out io.Writer) error {
+		all = append(all, Walk{k.name, func(ctx context.Context, base string, token Token, out io.Writer) error {
 			w, err := begin(ctx, base, token, out)
 			if err != nil {
 				return err
@@ -109,7 +109,7 @@ func (w *walk) kind(ctx context.Context, k kind) error {
 			return err
 		}
 	}
-	return w.goLive(ctx, p, k.row, nil)
+	return w.goLive(ctx, p, k.row)
 }
 
 // dataset uploads a file as the next version of a dataset.

@@ -105,7 +105,7 @@ func (w *walk) bring(ctx context.Context) error {
 
 // release takes an experiment to production: run, publish to staging, test,
 // mark ready, approve, ask again.
-func (w *walk) release(ctx context.Context, name, document string, row map[string]any, parameters map[string]string) (*published, error) {
+func (w *walk) release(ctx context.Context, name, document string, row map[string]any) (*published, error) {
 	w.say("\n%s", name)
 	p, err := w.find(ctx, name)
 	if err != nil {
@@ -120,13 +120,13 @@ func (w *walk) release(ctx context.Context, name, document string, row map[strin
 			return nil, err
 		}
 	}
-	return p, w.goLive(ctx, p, row, parameters)
+	return p, w.goLive(ctx, p, row)
 }
 
 // goLive takes what staging serves to production: test, mark ready, approve,
 // ask again.
-func (w *walk) goLive(ctx context.Context, p *published, row map[string]any, parameters map[string]string) error {
-	staged, err := w.score(ctx, p.staging, row, parameters)
+func (w *walk) goLive(ctx context.Context, p *published, row map[string]any) error {
+	staged, err := w.score(ctx, p.staging, row, nil)
 	if err != nil {
 		return err
 	}
@@ -134,7 +134,7 @@ func (w *walk) goLive(ctx context.Context, p *published, row map[string]any, par
 	if err := w.promote(ctx, p); err != nil {
 		return err
 	}
-	if err := w.until(ctx, p.production, row, parameters, staged); err != nil {
+	if err := w.until(ctx, p.production, row, staged); err != nil {
 		return fmt.Errorf("production of %s: %w", p.name, err)
 	}
 	w.say("  production answers %s", scores(staged))
@@ -143,9 +143,9 @@ func (w *walk) goLive(ctx context.Context, p *published, row map[string]any, par
 
 // until waits for an endpoint to answer as want does: what moves an endpoint is
 // live everywhere within 5 seconds.
-func (w *walk) until(ctx context.Context, e endpoint, row map[string]any, parameters map[string]string, want map[string]*string) error {
+func (w *walk) until(ctx context.Context, e endpoint, row map[string]any, want map[string]*string) error {
 	return await(ctx, "the answer expected", 10*time.Second, func() (bool, error) {
-		got, err := w.score(ctx, e, row, parameters)
+		got, err := w.score(ctx, e, row, nil)
 		if r, ok := err.(*refused); ok && r.Status == 404 {
 			return false, nil
 		}

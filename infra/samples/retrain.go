@@ -22,7 +22,7 @@ func Retrain(ctx context.Context, base string, token Token, out io.Writer) error
 	if err != nil {
 		return err
 	}
-	churn, err := w.release(ctx, "churn", "churn.json", customerA(), nil)
+	churn, err := w.release(ctx, "churn", "churn.json", customerA())
 	if err != nil {
 		return err
 	}
@@ -138,7 +138,7 @@ func (w *walk) trainAgain(ctx context.Context, churn *published) (training strin
 	if err := w.differences(ctx, churn); err != nil {
 		return "", err
 	}
-	if err := w.goLive(ctx, churn, customerA(), nil); err != nil {
+	if err := w.goLive(ctx, churn, customerA()); err != nil {
 		return "", err
 	}
 	digest, err := w.serves(ctx, churn, "default")
@@ -152,7 +152,7 @@ func (w *walk) trainAgain(ctx context.Context, churn *published) (training strin
 	if err := w.deployer.do(ctx, "POST", w.manage("/services/"+churn.id+"/rollback"), back, nil); err != nil {
 		return "", err
 	}
-	if err := w.until(ctx, churn.production, customerA(), nil, before); err != nil {
+	if err := w.until(ctx, churn.production, customerA(), before); err != nil {
 		return "", fmt.Errorf("production after the rollback: %w", err)
 	}
 	w.say("  rolled back: production answers %s", scores(before))
@@ -277,7 +277,7 @@ func (w *walk) retrainByJob(ctx context.Context, churn *published, training stri
 	if err != nil {
 		return err
 	}
-	if err := w.until(ctx, endpoint{all[i].ID, tokens.Primary}, customerA(), nil, want); err != nil {
+	if err := w.until(ctx, endpoint{all[i].ID, tokens.Primary}, customerA(), want); err != nil {
 		return fmt.Errorf("endpoint %s after the patch: %w", added, err)
 	}
 	w.say("  patched    endpoint %q answers %s; staging and production are as they were", added, scores(want))

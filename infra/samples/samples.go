@@ -53,7 +53,7 @@ func Run(ctx context.Context, base string, token Token, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	churn, err := w.release(ctx, "churn", "churn.json", customerA(), nil)
+	churn, err := w.release(ctx, "churn", "churn.json", customerA())
 	if err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ func Run(ctx context.Context, base string, token Token, out io.Writer) error {
 	if err := w.dirtyFile(ctx, churn); err != nil {
 		return err
 	}
-	tariff, err := w.release(ctx, "tariff", "tariff.json", minutesOfA(), nil)
+	tariff, err := w.release(ctx, "tariff", "tariff.json", minutesOfA())
 	if err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func Churn(ctx context.Context, base string, token Token, out io.Writer) (Call, 
 	if err != nil {
 		return Call{}, err
 	}
-	p, err := w.release(ctx, "churn", "churn.json", customerA(), nil)
+	p, err := w.release(ctx, "churn", "churn.json", customerA())
 	if err != nil {
 		return Call{}, err
 	}

@@ -35,7 +35,7 @@ func Trees(ctx context.Context, base string, token Token, out io.Writer) (Produc
 	if err != nil {
 		return Production{}, err
 	}
-	if err := w.goLive(ctx, p, customerA(), nil); err != nil {
+	if err := w.goLive(ctx, p, customerA()); err != nil {
 		return Production{}, err
 	}
 	digest, err := w.serves(ctx, p, "default")

@@ -41,7 +41,7 @@ func (j *simJob) groupSize(g int) int { return min(fanout, j.chunks-g*fanout) }
 // at time 0.
 func newSim(m machine, l limits, p *program, n int, seed uint64, jobs ...*simJob) *sim {
 	s := &sim{
-		machine: m, account: newAccount(l), rnd: rand.New(rand.NewPCG(seed, 2014)), program: p, jobs: jobs, calls: map[string]int{},
+		machine: m, account: newAccount(l), rnd: rand.New(rand.NewPCG(seed, 2014)), program: p, calls: map[string]int{},
 		queues: map[string]*simQueue{batch.JobQueue: {}, batch.ChunkQueue: {}},
 	}
 	var all *cores

@@ -19,7 +19,6 @@ import (
 //   - "Scalability and performance targets for Queue Storage": 2,000 messages of
 //     1 KiB in one queue, 20,000 in an account.
 type limits struct {
-	name             string
 	requests         float64 // of the account
 	ingress, egress  float64 // bytes
 	blob             float64 // requests to one
@@ -31,8 +30,8 @@ type limits struct {
 }
 
 var (
-	everyRegion  = limits{name: "every region", requests: 20_000, ingress: 25e9 / 8, egress: 50e9 / 8, blob: 500, partition: 2_000, tables: 20_000, queue: 2_000, queues: 20_000}
-	largeRegions = limits{name: "large regions", requests: 40_000, ingress: 60e9 / 8, egress: 200e9 / 8, blob: 500, partition: 2_000, tables: 20_000, queue: 2_000, queues: 20_000}
+	everyRegion  = limits{requests: 20_000, ingress: 25e9 / 8, egress: 50e9 / 8, blob: 500, partition: 2_000, tables: 20_000, queue: 2_000, queues: 20_000}
+	largeRegions = limits{requests: 40_000, ingress: 60e9 / 8, egress: 200e9 / 8, blob: 500, partition: 2_000, tables: 20_000, queue: 2_000, queues: 20_000}
 )
 
 // bucket is one limit at work: rate tokens a second flow into it, and as many
@@ -41,15 +40,14 @@ type bucket struct {
 	rate, tokens float64
 	at           time.Duration
 
-	second     int64 // the last one in which something was taken
-	inSecond   float64
-	peak       float64 // most in a second
-	all        float64
-	refused    int
-	from, till time.Duration
+	second   int64 // the last one in which something was taken
+	inSecond float64
+	peak     float64 // most in a second
+	all      float64
+	refused  int
 }
 
-func newBucket(rate float64) *bucket { return &bucket{rate: rate, tokens: rate, from: -1} }
+func newBucket(rate float64) *bucket { return &bucket{rate: rate, tokens: rate} }
 
 // holds reports whether n tokens are there at the time.
 func (b *bucket) holds(at time.Duration, n float64) bool {
@@ -65,10 +63,6 @@ func (b *bucket) holds(at time.Duration, n float64) bool {
 func (b *bucket) take(at time.Duration, n float64) {
 	b.tokens -= n
 	b.all += n
-	if b.from < 0 {
-		b.from = at
-	}
-	b.till = at
 	if s := int64(at / time.Second); s != b.second {
 		b.second, b.inSecond = s, 0
 	}

@@ -46,7 +46,6 @@ type sim struct {
 	seq     int
 
 	program   *program
-	jobs      []*simJob
 	instances []*instance
 	queues    map[string]*simQueue
 
