@@ -28,11 +28,10 @@ type ARFF struct{ Lines }
 // ARFFHeader is the header of a file, matched to a layout. It is immutable and
 // for concurrent use: every chunk of a file is read with the one header.
 type ARFFHeader struct {
-	Relation string
-	Schema   Schema   // what the file declares
-	Size     int      // bytes before the first record
-	Lines    int64    // lines before the first record
-	Extra    []string // columns that the layout does not have
+	Schema Schema   // what the file declares
+	Size   int      // bytes before the first record
+	Lines  int64    // lines before the first record
+	Extra  []string // columns that the layout does not have
 
 	opt    ARFF
 	attrs  []attribute
@@ -157,8 +156,7 @@ func readARFFHeader(data []byte) (*ARFFHeader, error) {
 		t := arffText{data: line}
 		switch word := t.word(); {
 		case foldEqual(word, "@relation"):
-			name, _, _ := t.value(0)
-			h.Relation, relation = string(name), true
+			relation = true
 		case foldEqual(word, "@attribute"):
 			f, a, reason := t.attribute()
 			switch {

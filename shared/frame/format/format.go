@@ -22,9 +22,6 @@ type Format struct {
 	// Typed says that a file declares its own types; otherwise they are inferred
 	// from its cells.
 	Typed bool
-	// Splits says that a file can be read in pieces that begin at any of its
-	// records, after Header.
-	Splits bool
 	// Appends says that the rows of several frames can follow each other in a
 	// file. Otherwise it is written as a whole.
 	Appends bool
@@ -67,7 +64,7 @@ var formats = []Format{
 	delimited(CSV, "text/csv; charset=utf-8", ','),
 	delimited(TSV, "text/tab-separated-values; charset=utf-8", '\t'),
 	{
-		Name: ARFF, Extensions: []string{"arff"}, MediaType: "text/plain; charset=utf-8", Typed: true, Splits: true, Appends: true,
+		Name: ARFF, Extensions: []string{"arff"}, MediaType: "text/plain; charset=utf-8", Typed: true, Appends: true,
 		infer: func(data []byte, o Options) (frame.Schema, error) { return frame.ARFF{}.Infer(data, o.Missing) },
 		read:  func(data []byte, l *frame.Layout, _ Options) (*frame.Frame, error) { return frame.ARFF{}.Read(data, l) },
 		head: func(data []byte, _ Options, rows int) []byte {
@@ -83,7 +80,7 @@ var formats = []Format{
 		scan:   scanLines('%'),
 	},
 	{
-		Name: SVMLight, Extensions: []string{"svmlight", "libsvm", "svm"}, MediaType: "text/plain; charset=utf-8", Typed: true, Splits: true, Appends: true,
+		Name: SVMLight, Extensions: []string{"svmlight", "libsvm", "svm"}, MediaType: "text/plain; charset=utf-8", Typed: true, Appends: true,
 		infer: func(data []byte, o Options) (frame.Schema, error) { return frame.SVMLight{}.Infer(data, o.Missing) },
 		read: func(data []byte, l *frame.Layout, _ Options) (*frame.Frame, error) {
 			return frame.SVMLight{}.Read(data, l)
@@ -98,7 +95,7 @@ var formats = []Format{
 		scan:  scanLines('#'),
 	},
 	{
-		Name: JSONL, Extensions: []string{"jsonl", "ndjson"}, MediaType: "application/x-ndjson", Splits: true, Appends: true,
+		Name: JSONL, Extensions: []string{"jsonl", "ndjson"}, MediaType: "application/x-ndjson", Appends: true,
 		infer: func(data []byte, o Options) (frame.Schema, error) { return frame.JSONL{}.Infer(data, o.Missing) },
 		read: func(data []byte, l *frame.Layout, _ Options) (*frame.Frame, error) {
 			return frame.JSONL{}.Read(data, l)
@@ -145,7 +142,7 @@ func readArchive(data []byte, l *frame.Layout, _ Options) (*frame.Frame, error) 
 
 func delimited(name, mediaType string, comma byte) Format {
 	return Format{
-		Name: name, Extensions: []string{name}, MediaType: mediaType, Splits: true, Appends: true,
+		Name: name, Extensions: []string{name}, MediaType: mediaType, Appends: true,
 		infer: func(data []byte, o Options) (frame.Schema, error) {
 			return frame.Inference{CSV: frame.CSV{Comma: comma, NoHeader: o.NoHeader}, Missing: o.Missing}.Infer(data)
 		},
@@ -239,7 +236,8 @@ func cutExt(name string) (rest, ext string) {
 	return name[:i], name[i+1:]
 }
 
-// Text reports whether the format is text, which gzip and zstd may wrap.
+// Text reports whether the format is text: gzip and zstd may wrap it, and it
+// can be read in pieces that begin at any of its records.
 func (f *Format) Text() bool { return f.whole == nil && !f.archive }
 
 // Infer returns the schema of a file of which data is the whole.

@@ -37,13 +37,13 @@ func (h *Head) Append(f *frame.Frame, data []byte, at frame.Start) (frame.Counts
 }
 
 // Begin reads the beginning of a file, of which data is at least the header
-// and the first record; only where the format Splits.
+// and the first record; only of a format of text.
 func (f *Format) Begin(data []byte, l *frame.Layout, o Reading) (*Head, error) {
 	return f.begin(data, l, o)
 }
 
 // Scanner returns what finds the ends of records behind the head of a file;
-// only where the format Splits.
+// only of a format of text.
 func (f *Format) Scanner(from frame.ScanState) *frame.Scanner { return f.scan(from) }
 
 func beginDelimited(comma byte) func([]byte, *frame.Layout, Reading) (*Head, error) {

@@ -52,7 +52,6 @@ type element struct {
 	children   int32
 	converted  int32 // -1 = none
 	scale      int32
-	precision  int32
 	logical    int  // field of the LogicalType union; 0 = none
 	unit       int  // of a time or timestamp: 1 ms, 2 µs, 3 ns
 	bits       int8 // of an integer
@@ -75,7 +74,6 @@ type group struct {
 
 type metadata struct {
 	elements  []element
-	rows      int64
 	groups    []group
 	keys      map[string]string
 	encrypted bool
@@ -99,8 +97,6 @@ func readMetadata(b []byte) (*metadata, error) {
 				one()
 				m.elements = append(m.elements, readElement(r))
 			})
-		case id == 3 && kind == tI64:
-			m.rows = r.int()
 		case id == 4 && kind == tList:
 			r.list(func(byte) {
 				one()
@@ -165,8 +161,6 @@ func readElement(r *thriftReader) element {
 				e.converted = v
 			case 7:
 				e.scale = v
-			case 8:
-				e.precision = v
 			}
 		}
 	})
@@ -179,8 +173,6 @@ func readLogical(r *thriftReader, e *element) {
 		switch {
 		case e.logical == logicalDecimal && kind == tI32 && id == 1:
 			e.scale = r.int32()
-		case e.logical == logicalDecimal && kind == tI32 && id == 2:
-			e.precision = r.int32()
 		case (e.logical == logicalTime || e.logical == logicalTimestamp) && id == 2 && kind == tStruct:
 			r.structure(func(id int, kind byte) {
 				e.unit = id
@@ -256,7 +248,6 @@ const (
 	logicalTime      = 7
 	logicalTimestamp = 8
 	logicalInteger   = 10
-	logicalNull      = 11
 	logicalUUID      = 14
 	logicalFloat16   = 15
 )

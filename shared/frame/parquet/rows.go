@@ -98,13 +98,12 @@ func (f *File) Bytes(group int) Span {
 
 // Rows reads the rows of a row group, some at a time. It is for one goroutine.
 type Rows struct {
-	layout *frame.Layout
-	cols   []*column // per column of the layout; nil = not in the file
-	left   int64
-	held   int64
-	sizes  []int64
-	skip   []bool
-	bad    []BadRow
+	cols  []*column // per column of the layout; nil = not in the file
+	left  int64
+	held  int64
+	sizes []int64
+	skip  []bool
+	bad   []BadRow
 }
 
 // BadRow is a row with a cell that its column does not hold.
@@ -123,7 +122,7 @@ func (f *File) Reader(group int, l *frame.Layout, pages [][]byte, budget *Budget
 		return nil, err
 	}
 	g := &f.meta.groups[group]
-	r := &Rows{layout: l, cols: make([]*column, len(cols)), left: g.rows}
+	r := &Rows{cols: make([]*column, len(cols)), left: g.rows}
 	for k, i := range cols {
 		if i < 0 || g.rows == 0 {
 			continue
