@@ -7,14 +7,13 @@ import (
 
 // output is an output port with the constant parts of its answers.
 type output struct {
-	table  [2][]byte // before the rows: without and with ColumnTypes
-	rows   []byte    // before the rows, as objects
-	keys   [][]byte  // before each cell of a row object
-	schema frame.Schema
+	table [2][]byte // before the rows: without and with ColumnTypes
+	rows  []byte    // before the rows, as objects
+	keys  [][]byte  // before each cell of a row object
 }
 
 func newOutput(p service.Port) output {
-	o := output{schema: p.Schema}
+	var o output
 	name := appendString([]byte(nil), p.Name)
 	o.rows = append(append(o.rows, name...), ":["...)
 	table := append(append([]byte(nil), name...), `:{"type":"table","value":{"ColumnNames":[`...)

@@ -18,7 +18,6 @@ type Route struct {
 
 type segment struct {
 	literal  string // lower case; "" for a parameter
-	param    string
 	optional bool
 	rest     bool // {*name}: this segment and all that follow, none included
 	match    func(string) bool
@@ -72,7 +71,7 @@ func parseSegment(part string) (segment, error) {
 	if trimmed, ok := strings.CutPrefix(name, "*"); ok {
 		name, s.rest = trimmed, true
 	}
-	if s.param = name; name == "" {
+	if name == "" {
 		return segment{}, fmt.Errorf("segment %s has no name", part)
 	}
 	if !constrained {

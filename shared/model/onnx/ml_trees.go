@@ -192,7 +192,7 @@ func (e *treeEngine) forest(p trees.Precision) (*trees.Forest, error) {
 			}
 			tree := trees.Tree{Output: output, Nodes: make([]trees.Node, len(t))}
 			for i := range t {
-				tree.Nodes[i] = e.node(&t[i], target, p)
+				tree.Nodes[i] = e.node(&t[i], target)
 			}
 			f.Trees = append(f.Trees, tree)
 		}
@@ -202,7 +202,7 @@ func (e *treeEngine) forest(p trees.Precision) (*trees.Forest, error) {
 
 // node writes a node as the tree engine tests it. The engine's threshold
 // tests are < and <=: for > and >= the branches change sides.
-func (e *treeEngine) node(n *treeNode, target int, p trees.Precision) trees.Node {
+func (e *treeEngine) node(n *treeNode, target int) trees.Node {
 	if n.mode == leaf {
 		for _, w := range n.weights {
 			if int(w.target) == target {
