@@ -46,6 +46,9 @@ type Module struct {
 	Fit func(context.Context, *Call) (state []byte, err error)
 	// Apply binds a learned state to a schema; its op maps one table to one.
 	Apply func(state []byte, in frame.Schema) (*Bound, error)
+	// ApplyNew is Apply for rows that the state was not learned from, whose
+	// labels may not be known; nil where that makes no difference.
+	ApplyNew func(state []byte, in frame.Schema) (*Bound, error)
 	// Learned makes, for a fitted module with a second port for a table, the
 	// table that says what was learned.
 	Learned func(state []byte) (*frame.Frame, error)

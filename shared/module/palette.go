@@ -59,8 +59,8 @@ func (m *Module) check() error {
 		return fmt.Errorf("name, group, nature, code version and doc are required")
 	case shapes > 1 || (m.Pin != nil || m.Make != nil) && m.Bind == nil || m.Pin != nil && m.Make != nil || (m.Fit == nil) != (m.Apply == nil):
 		return fmt.Errorf("code must have exactly one shape")
-	case m.Learned != nil && m.Fit == nil:
-		return fmt.Errorf("what a module learned is told by one that fits")
+	case (m.Learned != nil || m.ApplyNew != nil) && m.Fit == nil:
+		return fmt.Errorf("what a module learned is told and applied by one that fits")
 	case (m.Fit != nil) != (m.Nature == Fitted):
 		return fmt.Errorf("a fitted module has Fit and Apply, and no other has")
 	}

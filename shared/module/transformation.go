@@ -57,8 +57,11 @@ func (p *Palette) ReadTransformation(artifact []byte) (*Transformation, error) {
 	return &Transformation{m, t.State}, nil
 }
 
-// Bind binds the transformation to a schema.
+// Bind binds the transformation to the schema of new rows.
 func (t *Transformation) Bind(in frame.Schema) (*Bound, error) {
+	if t.Module.ApplyNew != nil {
+		return t.Module.ApplyNew(t.State, in)
+	}
 	return t.Module.Apply(t.State, in)
 }
 

@@ -80,10 +80,11 @@ func CleanMissingData() *module.Module {
 					Doc:  "How often Probabilistic PCA improves its components.",
 				},
 			},
-			Doc: "Replaces missing cells, or removes rows or columns that have some. Nothing is put into an id. What is learned (values, columns) is kept as a transformation: a published service applies it and learns nothing from requests.",
+			Doc: "Replaces missing cells, or removes rows or columns that have some. Nothing is put into an id. What is learned (values, columns) is kept as a transformation: a published service applies it and learns nothing from requests. Applied to new rows, it removes none for lack of a label.",
 		},
-		Fit:   fitCleaning,
-		Apply: applyCleaning,
+		Fit:      fitCleaning,
+		Apply:    applyCleaning,
+		ApplyNew: cleanNew,
 	}
 }
 
@@ -211,11 +212,36 @@ func customValue(f *frame.Field, text string) (string, error) {
 	return string(c.Print(nil, 0)), nil
 }
 
-func applyCleaning(state []byte, in frame.Schema) (*module.Bound, error) {
-	var st cleaning
+func readCleaning(state []byte) (st cleaning, err error) {
 	if err := json.Unmarshal(state, &st); err != nil {
-		return nil, module.Errorf(82, "the cleaning transformation cannot be read: %v", err)
+		return st, module.Errorf(82, "the cleaning transformation cannot be read: %v", err)
 	}
+	return st, nil
+}
+
+func applyCleaning(state []byte, in frame.Schema) (*module.Bound, error) {
+	st, err := readCleaning(state)
+	if err != nil {
+		return nil, err
+	}
+	return st.bind(in)
+}
+
+// cleanNew keeps rows without a label: that is what is to be predicted.
+func cleanNew(state []byte, in frame.Schema) (*module.Bound, error) {
+	st, err := readCleaning(state)
+	if err != nil {
+		return nil, err
+	}
+	st.Columns = slices.DeleteFunc(st.Columns, func(c cleaned) bool {
+		at := in.Index(c.Name)
+		return c.Row && at >= 0 && in[at].Role == frame.Label
+	})
+	return st.bind(in)
+}
+
+// bind compiles the cleaning for tables with schema in.
+func (st *cleaning) bind(in frame.Schema) (*module.Bound, error) {
 	byName := make(map[string]*cleaned, len(st.Columns))
 	for i := range st.Columns {
 		c := &st.Columns[i]

@@ -4,6 +4,9 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"github.com/portico-ml/portico/shared/frame"
+	"github.com/portico-ml/portico/shared/module"
 )
 
 func TestMedian(t *testing.T) {
@@ -26,5 +29,47 @@ func TestMedian(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestCleanNewRows: rows to predict have no label yet; a missing label removes
+// rows of the table that is cleaned, not of those that its transformation is
+// applied to.
+func TestCleanNewRows(t *testing.T) {
+	p := module.NewPalette(CleanMissingData())
+	mod := p.Lookup("Clean Missing Data")
+	l, err := frame.NewLayout(frame.Schema{{Name: "x", Type: frame.String}, {Name: "y", Type: frame.String, Role: frame.Label}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := frame.CSV{}.Read([]byte("x,y\na,yes\nb,\n,no\n"), l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, problems := mod.Resolve(map[string]string{"Cleaning mode": modeRow})
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	out, err := mod.Execute(t.Context(), &module.Call{Params: v, Inputs: []module.Value{module.Table(in)}, Palette: p})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := string(frame.AppendCSV(nil, out[0].Frame, ',')); got != "x,y\na,yes\n" {
+		t.Errorf("cleaned: %q", got)
+	}
+	tr, err := p.OpenTransformation(out[1].Artifact)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := tr.Bind(in.Schema())
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := []*frame.Frame{{Cols: make([]*frame.Column, 2)}}
+	if err := b.Op.NewState().Apply([]*frame.Frame{in}, to); err != nil {
+		t.Fatal(err)
+	}
+	if got := string(frame.AppendCSV(nil, to[0], ',')); got != "x,y\na,yes\nb,\n" {
+		t.Errorf("new rows: %q", got)
 	}
 }
