@@ -11,6 +11,7 @@ import (
 	"github.com/portico-ml/portico/shared/frame"
 	"github.com/portico-ml/portico/shared/frame/format"
 	"github.com/portico-ml/portico/shared/host/web"
+	"github.com/portico-ml/portico/shared/summary"
 )
 
 // getDataset: a version with its schema.
@@ -40,11 +41,12 @@ func (f *Function) datasetRows(w http.ResponseWriter, c call) error {
 	if err != nil {
 		return err
 	}
+	var cells summary.Cells
 	return web.JSON(w, http.StatusOK, struct {
 		Rows    int64        `json:"rows"` // of the whole dataset
 		Columns frame.Schema `json:"columns"`
 		Values  [][]*string  `json:"values"`
-	}{d.Rows, d.Schema, texts(head)})
+	}{d.Rows, d.Schema, cells.Rows(head, rows)})
 }
 
 // datasetOptions say how a dataset's file is read.

@@ -17,7 +17,6 @@ import (
 	"github.com/portico-ml/portico/shared/auth"
 	"github.com/portico-ml/portico/shared/catalog"
 	"github.com/portico-ml/portico/shared/fault"
-	"github.com/portico-ml/portico/shared/frame"
 	"github.com/portico-ml/portico/shared/host/web"
 	"github.com/portico-ml/portico/shared/module"
 	"github.com/portico-ml/portico/shared/runs"
@@ -190,21 +189,6 @@ const (
 	someRows = 100
 	maxRows  = 1000
 )
-
-// texts prints a table's cells; null where missing.
-func texts(f *frame.Frame) [][]*string {
-	out := make([][]*string, f.Rows())
-	for r := range out {
-		out[r] = make([]*string, len(f.Cols))
-		for i, c := range f.Cols {
-			if !c.IsNull(r) {
-				text := string(c.Print(nil, r))
-				out[r][i] = &text
-			}
-		}
-	}
-	return out
-}
 
 // attachment sends body as a file of that name.
 func attachment(w http.ResponseWriter, name, contentType string, body []byte) error {

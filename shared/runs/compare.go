@@ -8,6 +8,7 @@ import (
 
 	"github.com/portico-ml/portico/shared/graph"
 	"github.com/portico-ml/portico/shared/service"
+	"github.com/portico-ml/portico/shared/summary"
 )
 
 // Comparison is how two runs differ: in their experiments, in the versions
@@ -206,7 +207,8 @@ func (r *Runs) compareResults(ctx context.Context, ws string, nodes [2]*Node) ([
 			if err != nil {
 				return nil, err
 			}
-			d.Tables[k] = &Preview{Port: res.Port, Kind: res.Kind, Digest: res.Digest, Rows: res.Rows, Columns: v.Frame.Schema(), Values: texts(v.Frame, smallTable)}
+			var cells summary.Cells
+			d.Tables[k] = &Preview{Port: res.Port, Kind: res.Kind, Digest: res.Digest, Rows: res.Rows, Columns: v.Frame.Schema(), Values: cells.Rows(v.Frame, smallTable)}
 		}
 		out = append(out, d)
 	}

@@ -24,7 +24,8 @@ type Preview struct {
 	Digest  string           `json:"digest"`
 	Rows    int              `json:"rows"` // of the whole table
 	Columns frame.Schema     `json:"columns,omitempty"`
-	// Values are the first rows, cells as text; null where missing.
+	// Values are the first rows, cells as text; null where missing. Long texts
+	// are cut where there are many.
 	Values [][]*string `json:"values,omitzero"`
 	// Statistics describe the columns over all rows, in order.
 	Statistics []summary.Column `json:"statistics,omitempty"`
@@ -139,11 +140,12 @@ func (r *Runs) look(ctx context.Context, ws string, res Result, look Look, p *Pr
 	var all errgroup.Group
 	all.SetLimit(runtime.GOMAXPROCS(0))
 	var statistics [maxDescribed]summary.Column
+	var cells summary.Cells
 	err := r.columns(ctx, ws, res, func(c *frame.Column) error {
 		i := len(p.Columns)
 		p.Columns = append(p.Columns, *c.Field)
 		for row := range p.Values {
-			p.Values[row] = append(p.Values[row], text(c, row))
+			p.Values[row] = append(p.Values[row], cells.Print(c, row))
 		}
 		if look.Statistics && i < maxDescribed {
 			all.Go(func() error {
@@ -158,26 +160,4 @@ func (r *Runs) look(ctx context.Context, ws string, res Result, look Look, p *Pr
 		p.Statistics = statistics[:min(len(p.Columns), maxDescribed)]
 	}
 	return err
-}
-
-// texts prints the first rows of a table.
-func texts(f *frame.Frame, rows int) [][]*string {
-	rows = min(rows, f.Rows())
-	out := make([][]*string, rows)
-	for r := range out {
-		out[r] = make([]*string, len(f.Cols))
-		for i, c := range f.Cols {
-			out[r][i] = text(c, r)
-		}
-	}
-	return out
-}
-
-// text prints a cell; nil where it is missing.
-func text(c *frame.Column, row int) *string {
-	if c.IsNull(row) {
-		return nil
-	}
-	s := string(c.Print(nil, row))
-	return &s
 }
