@@ -70,13 +70,15 @@ func TestContributionsAddUp(t *testing.T) {
 }
 
 func TestContributionNames(t *testing.T) {
-	for _, c := range []struct{ feature, class, want string }{
+	for _, c := range []struct{ feature, of, want string }{
 		{"age", "", "Contribution of age"},
 		{"", "", "Contribution base"},
-		{"age", "red", `Contribution of age for Class "red"`},
-		{"", "red", `Contribution base for Class "red"`},
+		{"age", model.OfClass("red"), `Contribution of age for Class "red"`},
+		{"", model.OfClass("red"), `Contribution base for Class "red"`},
+		{"age", model.AboveClass("low"), `Contribution of age above Class "low"`},
+		{"", model.OfCluster(2), "Contribution base for Cluster 2"},
 	} {
-		if got := model.ContributionName(c.feature, c.class); got != c.want {
+		if got := model.ContributionName(c.feature, c.of); got != c.want {
 			t.Errorf("%q, want %q", got, c.want)
 		}
 	}

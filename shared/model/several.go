@@ -107,7 +107,7 @@ func (s *Several) Encode() ([]byte, error) {
 
 // several is an opened Several.
 type several struct {
-	Several  // without parts
+	Several  // without Parts
 	parts    []part
 	features int // of a part
 }
@@ -118,6 +118,16 @@ type part struct {
 }
 
 func openSeveral(b []byte) (*several, error) {
+	s, err := readSeveral(b)
+	if err != nil {
+		return nil, err
+	}
+	s.Parts = nil
+	return s, nil
+}
+
+// readSeveral is openSeveral with the Parts, whose bodies are b's.
+func readSeveral(b []byte) (*several, error) {
 	cut := func(n uint64) []byte {
 		if n > uint64(len(b)) {
 			return nil
@@ -196,7 +206,7 @@ func (s *several) add(p Part) error {
 		return broken("several models of %d and of %d features", s.features, e.Features())
 	}
 	s.features = e.Features()
-	s.parts = append(s.parts, part{e, p.Transform})
+	s.Parts, s.parts = append(s.Parts, p), append(s.parts, part{e, p.Transform})
 	if s.Combination != Ranks {
 		return nil
 	}
@@ -296,12 +306,7 @@ func (p *severalPredictor) ranks(x []float64, n int, out []float64) error {
 	width, features := p.s.Outputs(), p.s.Features()
 	copy(p.x, x[:features*n])
 	for k := range p.s.Thresholds {
-		for i := range p.s.Extra() {
-			v := p.s.Threshold(k, i)
-			for r := range n {
-				p.x[(features+i)*n+r] = v
-			}
-		}
+		p.s.extend(p.x, k, n)
 		if err := p.part(0, p.x[:p.s.features*n], nil, n, out[k:], width); err != nil {
 			return err
 		}
@@ -312,6 +317,16 @@ func (p *severalPredictor) ranks(x []float64, n int, out []float64) error {
 		steps(row)
 	}
 	return nil
+}
+
+// extend writes threshold k behind the features of n rows.
+func (s *several) extend(x []float64, k, n int) {
+	for i := range s.Extra() {
+		v := s.Threshold(k, i)
+		for r := range n {
+			x[(s.Features()+i)*n+r] = v
+		}
+	}
 }
 
 // fall sorts probabilities from the highest.

@@ -251,6 +251,50 @@ func TestSplits(t *testing.T) {
 	}
 }
 
+// TestHalfOfTheFeatures has one feature of six that says all: half of the roots
+// do not look at it. The others part three rows at most, so that where leaves
+// have ten every root comes to it.
+func TestHalfOfTheFeatures(t *testing.T) {
+	d := &learn.Data{Rows: 100, Classes: 2, X: make([][]float64, 6), Levels: make([]int, 6)}
+	for r := range d.Rows {
+		y := float64(r / 50)
+		d.X[0], d.Label = append(d.X[0], y), append(d.Label, y)
+		for f := 1; f < len(d.X); f++ {
+			x := 0.0
+			if r < f && f < 4 || r == f {
+				x = 1
+			}
+			d.X[f] = append(d.X[f], x)
+		}
+	}
+	roots := func(o Options) (onFirst int) {
+		o.Trees, o.Replicate = 400, true
+		trained, err := must(Multiclass(o)).Train(t.Context(), d, learn.NewSession())
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := dag.Open(trained.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, g := range m.Jungle().Graphs {
+			if g.Nodes[0].Feature == 0 {
+				onFirst++
+			}
+		}
+		return onFirst
+	}
+	if n := roots(Options{}); n < 160 || n > 240 {
+		t.Errorf("%d of 400 roots look at the feature", n)
+	}
+	if n := roots(Options{LeafRows: 10}); n != 400 {
+		t.Errorf("%d of 400 roots are by the one feature that leaves ten rows on both sides", n)
+	}
+	if n := roots(Options{Splits: 1, LeafRows: 10}); n != 400 {
+		t.Errorf("%d of 400 roots with a single random split", n)
+	}
+}
+
 // TestSampleLeaf keeps all labels of a leaf of few rows, and evenly spread ones
 // of a leaf of many.
 func TestSampleLeaf(t *testing.T) {

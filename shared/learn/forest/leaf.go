@@ -74,10 +74,10 @@ func encodeTwoClass(grown []*tree, m *binned.Matrix, s grow.Shares) (*learn.Trai
 	return &learn.Trained{Engine: model.EngineTrees, Body: body, Transform: model.Transform{Name: model.Identity}}, err
 }
 
-// encodeGraphs makes graphs of the trees, for leaves of several numbers: value
-// writes those of a leaf.
+// encodeGraphs makes graphs of the trees, for leaves of several numbers, with
+// contributions: value writes those of a leaf.
 func encodeGraphs(grown []*tree, m *binned.Matrix, outputs int, value func(leaf []item, dst []float64)) ([]byte, error) {
-	j := dag.Jungle{Features: len(m.Features), Outputs: outputs, Single: m.Input == trees.Float32}
+	j := dag.Jungle{Features: len(m.Features), Outputs: outputs, Single: m.Input == trees.Float32, Shares: true}
 	for _, t := range grown {
 		nodes := make([]dag.Node, len(t.Nodes))
 		for i := range t.Nodes {
@@ -86,6 +86,7 @@ func encodeGraphs(grown []*tree, m *binned.Matrix, outputs int, value func(leaf 
 				value(t.leaf(n.Value), nodes[i].Value)
 			} else {
 				nodes[i] = dag.FromTree(n)
+				nodes[i].Share = dag.ShareOf(t.Nodes[n.Left].Cover, t.Nodes[n.Right].Cover)
 			}
 		}
 		j.Graphs = append(j.Graphs, dag.Graph{Nodes: nodes})

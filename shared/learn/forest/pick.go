@@ -35,8 +35,12 @@ func draw(order []int, n int, random *rand.Rand) {
 	}
 }
 
-// randomSplits are the candidates of decision forests: features in random order, and of each
-// some random splits, until there were enough.
+// randomSplits are the candidates of decision forests: features in random
+// order, and of each some random splits, until there were enough, or half of
+// the features had their turn. Trees that choose from all features are alike
+// where features are few, and their mean is hardly better than one of them
+// (Breiman, Random Forests, Machine Learning 45, 2001). Where none of these
+// leaves rows enough on both sides, the other features have theirs.
 type randomSplits struct {
 	splits int
 	order  []int
@@ -45,11 +49,17 @@ type randomSplits struct {
 func (p *randomSplits) start(*rand.Rand) { identity(p.order) }
 
 func (p *randomSplits) try(s *grow.Search, random *rand.Rand) {
-	left := p.splits
-	for i := 0; i < len(p.order) && left > 0; i++ {
+	left, features := p.splits, (len(p.order)+1)/2
+	for i := range p.order {
+		if _, found := s.Best(); found && (left <= 0 || features <= 0) {
+			return
+		}
 		draw(p.order[i:], 1, random)
-		want := min(left, perFeature)
-		left -= min(want, s.Try(p.order[i], want, random))
+		want := max(1, min(left, perFeature))
+		if n := s.Try(p.order[i], want, random); n > 0 { // of a feature that tells these rows apart
+			left -= min(want, n)
+			features--
+		}
 	}
 }
 

@@ -146,7 +146,7 @@ func (g *grower) open(at pending, s *grow.Split) (left, right pending) {
 	k := s.Partition(g.m, at.draws, g.spare)
 	n := s.Node(g.m)
 	n.Left, n.Right = int32(len(g.t.Nodes)), int32(len(g.t.Nodes)+1)
-	n.Cover = cover(at.draws)
+	n.Cover = grow.Weight(at.draws)
 	g.t.Nodes[at.node] = n
 	g.t.Nodes = append(g.t.Nodes, trees.Node{}, trees.Node{})
 	return pending{int(n.Left), at.depth + 1, at.draws[:k]}, pending{int(n.Right), at.depth + 1, at.draws[k:]}
@@ -154,15 +154,7 @@ func (g *grower) open(at pending, s *grow.Split) (left, right pending) {
 
 // close makes at a leaf.
 func (g *grower) close(at pending) {
-	g.t.Nodes[at.node] = trees.Node{Test: trees.Leaf, Value: float64(len(g.t.Ends)), Cover: cover(at.draws)}
+	g.t.Nodes[at.node] = trees.Node{Test: trees.Leaf, Value: float64(len(g.t.Ends)), Cover: grow.Weight(at.draws)}
 	g.t.Items = g.leaf(at.draws, g.random, g.t.Items)
 	g.t.Ends = append(g.t.Ends, int32(len(g.t.Items)))
-}
-
-func cover(draws []grow.Draw) float64 {
-	sum := 0.0
-	for i := range draws {
-		sum += draws[i].Weight
-	}
-	return sum
 }

@@ -72,6 +72,15 @@ func Bootstrap(draws []Draw, n int, random *rand.Rand) []Draw {
 	return out
 }
 
+// Weight is that of all draws.
+func Weight(draws []Draw) float64 {
+	sum := 0.0
+	for i := range draws {
+		sum += draws[i].Weight
+	}
+	return sum
+}
+
 // Pure reports that all draws have one label.
 func Pure(draws []Draw) bool {
 	for i := range draws {

@@ -116,7 +116,7 @@ func (j *Jungle) Train(ctx context.Context, d *learn.Data, s *learn.Session) (*l
 		return nil, err
 	}
 	shares := grow.NewShares(d.Classes, draws)
-	e := dag.Jungle{Features: len(m.Features), Outputs: d.Classes, Single: m.Input == trees.Float32}
+	e := dag.Jungle{Features: len(m.Features), Outputs: d.Classes, Single: m.Input == trees.Float32, Shares: true}
 	t := &learn.Trained{Engine: model.EngineDAG, Transform: model.Transform{Name: model.Probabilities}}
 	if j.kind == model.TwoClass { // one output: the probability of class 1
 		e.Outputs, t.Transform.Name = 1, model.Identity

@@ -192,6 +192,7 @@ func (g *grower) open(parents []parent, slots int) []member {
 		p := &parents[i]
 		test := p.split.Node(g.m)
 		node := dag.FromTree(&test)
+		node.Share = dag.ShareOf(grow.Weight(p.parts[0]), grow.Weight(p.parts[1]))
 		for side, c := range p.child {
 			m := &level[at[c]]
 			m.draws = append(m.draws, p.parts[side]...)

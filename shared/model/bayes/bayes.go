@@ -94,6 +94,9 @@ func (m *Model) Features() int { return len(m.w.Coefficients) }
 // Outputs returns 2: the mean and the standard deviation.
 func (m *Model) Outputs() int { return 2 }
 
+// Size is the memory that m holds, in bytes.
+func (m *Model) Size() int64 { return int64(8 * numbers(m.Features())) }
+
 // Session is the working memory of one goroutine's scoring.
 type Session struct {
 	m *Model
@@ -125,5 +128,20 @@ func (s *Session) Predict(x []float64, n int, out []float64) {
 			row = row[k+1:]
 		}
 		out[2*r], out[2*r+1] = mean, math.Sqrt(variance)
+	}
+}
+
+// Contributions writes those of n rows to the mean to out: for each row
+// coefficient times difference from the center of each feature, and the base
+// behind them. It does not allocate.
+func (m *Model) Contributions(x []float64, n int, out []float64) {
+	w := &m.w
+	width := m.Features() + 1
+	for r := range n {
+		to := out[r*width:][:width]
+		for f, c := range w.Center {
+			to[f] = w.Coefficients[f] * (x[f*n+r] - c)
+		}
+		to[width-1] = w.Base
 	}
 }

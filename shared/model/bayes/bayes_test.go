@@ -1,8 +1,10 @@
 package bayes
 
 import (
+	"encoding/json"
 	"math"
 	"math/rand/v2"
+	"os"
 	"testing"
 
 	"github.com/portico-ml/portico/shared/model/modeltest"
@@ -97,4 +99,50 @@ func FuzzOpen(f *testing.F) {
 	modeltest.FuzzOpen(f, Open, ErrDamaged, func(t *testing.T, m *Model) {
 		m.NewSession().Predict(make([]float64, m.Features()), 1, make([]float64, 2))
 	}, seeds...)
+}
+
+// TestContributionsGolden compares with shap's; see testdata/make.py.
+func TestContributionsGolden(t *testing.T) {
+	var golden struct {
+		Center, Coefficients, Means []float64
+		Base                        float64
+		Rows, Contributions         [][]float64
+	}
+	file, err := os.ReadFile("testdata/diabetes.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(file, &golden); err != nil {
+		t.Fatal(err)
+	}
+	n := len(golden.Center)
+	m := modeltest.Reopen(t, &Weights{Base: golden.Base, Noise: 1, Center: golden.Center, Coefficients: golden.Coefficients, Factor: make([]float64, n*(n+1)/2)}, Open)
+	got := make([]float64, n+1)
+	for r, row := range golden.Rows {
+		m.Contributions(row, 1, got)
+		sum := 0.0
+		for i, want := range golden.Contributions[r] {
+			if sum += got[i]; math.Abs(got[i]-want) > 1e-9*max(1, math.Abs(want)) {
+				t.Errorf("row %d, number %d: %v, want %v", r, i, got[i], want)
+			}
+		}
+		if want := golden.Means[r]; math.Abs(sum-want) > 1e-9*want {
+			t.Errorf("row %d: they add up to %v, the mean is %v", r, sum, want)
+		}
+	}
+}
+
+func TestContributionsAddUp(t *testing.T) {
+	rng := rand.New(rand.NewPCG(2, 1))
+	m := modeltest.Reopen(t, random(rng, 6), Open)
+	x := make([]float64, 6*30)
+	for i := range x {
+		x[i] = 3 * rng.NormFloat64()
+	}
+	x[5] = math.NaN()
+	modeltest.AddUp(t, m, x, 6, 1, 1e-12, func(row []float64) []float64 {
+		out := make([]float64, 2)
+		m.NewSession().Predict(row, 1, out)
+		return out
+	})
 }

@@ -126,6 +126,11 @@ func (m *Model) Features() int { return m.w.Features }
 // Outputs returns the number of centers.
 func (m *Model) Outputs() int { return m.centers }
 
+// Size is the memory that m holds, in bytes.
+func (m *Model) Size() int64 {
+	return int64(8 * (len(m.w.Offset) + len(m.w.Scale) + len(m.w.Centers) + len(m.lengths)))
+}
+
 // Session is the working memory of one goroutine's scoring.
 type Session struct {
 	m *Model
@@ -141,13 +146,7 @@ func (m *Model) NewSession() *Session { return &Session{m, make([]float64, m.w.F
 func (s *Session) Predict(x []float64, n int, out []float64) {
 	m := s.m
 	for r := range n {
-		for f := range s.z {
-			v := x[f*n+r]
-			if m.w.Scale != nil {
-				v = (v - m.w.Offset[f]) * m.w.Scale[f]
-			}
-			s.z[f] = v
-		}
+		s.load(x[r:], n)
 		to := out[r*m.centers:][:m.centers]
 		if m.w.Metric == Euclidean {
 			for k := range to {
@@ -159,6 +158,50 @@ func (s *Session) Predict(x []float64, n int, out []float64) {
 		for k := range to {
 			if to[k] = 1; length != 0 && m.lengths[k] != 0 {
 				to[k] = Angle(s.z, m.center(k))
+			}
+		}
+	}
+}
+
+// load scales a row, whose feature f is x[f*n].
+func (s *Session) load(x []float64, n int) {
+	w := &s.m.w
+	for f := range s.z {
+		v := x[f*n]
+		if w.Scale != nil {
+			v = (v - w.Offset[f]) * w.Scale[f]
+		}
+		s.z[f] = v
+	}
+}
+
+// Contributions writes those of n rows to out: for each row and center one
+// number for each feature, and the base behind them. By the Euclidean metric
+// they are the parts of the squared distance, and the base is 0; by the cosine
+// what the features' products take from 1, which is the base. It does not
+// allocate.
+func (s *Session) Contributions(x []float64, n int, out []float64) {
+	m := s.m
+	width := m.w.Features + 1
+	for r := range n {
+		s.load(x[r:], n)
+		length, base := 1.0, 0.0
+		if m.w.Metric == Cosine {
+			length, base = Normalize(s.z), 1
+		}
+		for k := range m.centers {
+			to := out[(r*m.centers+k)*width:][:width]
+			to[width-1] = base
+			for f, c := range m.center(k) {
+				switch {
+				case m.w.Metric == Euclidean:
+					d := s.z[f] - c
+					to[f] = min(float64(d*d), math.MaxFloat64)
+				case length == 0 || m.lengths[k] == 0: // at a right angle to all
+					to[f] = 0
+				default:
+					to[f] = -float64(s.z[f] * c)
+				}
 			}
 		}
 	}

@@ -55,6 +55,31 @@ func TestDistances(t *testing.T) {
 	}
 }
 
+// TestContributionsAddUp holds contributions to the squared distance, or the
+// distance by the angle.
+func TestContributionsAddUp(t *testing.T) {
+	for i := range 4 {
+		w, x := random(rand.New(rand.NewPCG(2, uint64(i))), Metric(i&1), i&2 != 0, 70)
+		for f := range w.Features {
+			x[f*70] = 0 // of no length, where nothing is scaled
+			if i == 1 {
+				w.Centers[f] = 0
+			}
+		}
+		m := modeltest.Reopen(t, w, Open)
+		modeltest.AddUp(t, m.NewSession(), x, 5, 3, 1e-12, func(row []float64) []float64 {
+			out := make([]float64, 3)
+			m.NewSession().Predict(row, 1, out)
+			for k, d := range out {
+				if w.Metric == Euclidean {
+					out[k] = d * d
+				}
+			}
+			return out
+		})
+	}
+}
+
 // TestExtremes are numbers whose squares overflow or vanish.
 func TestExtremes(t *testing.T) {
 	for _, c := range []struct {

@@ -31,6 +31,7 @@ type Jungle struct {
 	Features int
 	Outputs  int  // numbers in a leaf
 	Single   bool // features are rounded to float32 before any test
+	Shares   bool // keep the nodes' shares, which contributions need
 	Graphs   []Graph
 }
 
@@ -48,6 +49,7 @@ type Node struct {
 	Threshold    float64   // of Less
 	Set          []int32   // of In: 0 to MaxCategory, in any order
 	Value        []float64 // of a Leaf: one number for each output
+	Share        float64   // of the rows that came to the node in training, those that went left
 }
 
 // FromTree makes a node of one of package trees: of a test of numbers or of
@@ -76,6 +78,15 @@ const (
 	MaxGraphs   = 1 << 16
 	MaxCategory = 1<<24 - 1
 )
+
+// ShareOf is the share of the rows that go left, by the weights on either side:
+// a half of none.
+func ShareOf(left, right float64) float64 {
+	if left+right > 0 {
+		return left / (left + right)
+	}
+	return 0.5
+}
 
 // validate reports what in j cannot be scored.
 func (j *Jungle) validate() error {
@@ -120,6 +131,8 @@ func (j *Jungle) validateGraph(nodes []Node) error {
 			return fmt.Errorf("node %d tests feature %d of %d", i, n.Feature, j.Features)
 		case n.Test == Less && math.IsNaN(n.Threshold):
 			return fmt.Errorf("node %d has a threshold that is not a number", i)
+		case j.Shares && !(n.Share >= 0 && n.Share <= 1):
+			return fmt.Errorf("node %d sends the share %v left", i, n.Share)
 		}
 		for _, c := range n.Set {
 			if n.Test == In && (c < 0 || c > MaxCategory) {

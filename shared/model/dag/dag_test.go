@@ -341,7 +341,23 @@ func opens(t *testing.T, b []byte) bool {
 	return true
 }
 
-// FuzzOpen opens anything. What opens must score.
+// explains splits a row, where the model can.
+func explains(t *testing.T, b []byte) {
+	x, err := OpenExplainer(b)
+	if errors.Is(err, ErrNoShares) || errors.Is(err, ErrTooLarge) {
+		return
+	}
+	if err != nil {
+		t.Fatalf("opens, but not for contributions: %v", err)
+	}
+	features, outputs := x.m.features, x.m.outputs
+	if features > 1<<10 || outputs > 1<<8 || x.Shapley() && len(x.m.nodes) > 1<<9 {
+		return
+	}
+	x.NewSession().Contributions(make([]float64, features), 1, make([]float64, outputs*(features+1)))
+}
+
+// FuzzOpen opens anything. What opens must score, and explain.
 func FuzzOpen(f *testing.F) {
 	rng := rand.New(rand.NewPCG(5, 1))
 	for _, j := range []*Jungle{randomJungle(rng, 3, 2, 2, 3, 4), randomJungle(rng, 1, 1, 1, 2, 0), randomJungle(rng, 2, 1, 3, 8, 3)} {
@@ -351,7 +367,18 @@ func FuzzOpen(f *testing.F) {
 		}
 		f.Add(b)
 	}
-	f.Fuzz(func(t *testing.T, b []byte) { opens(t, b) })
+	for _, j := range []*Jungle{randomTrees(rng, 3, 2, 2, 3), shared(rng, randomJungle(rng, 3, 2, 2, 3, 4))} {
+		b, err := j.Encode()
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if opens(t, b) {
+			explains(t, b)
+		}
+	})
 }
 
 func BenchmarkPredict(b *testing.B) {

@@ -16,6 +16,7 @@ import (
 //	setEnds  [sets]uint32
 //	setItems [items]uint32    categories of a set, ascending
 //	nodes    [nodes][4]uint32 test and feature, see word; what it names; left; right
+//	shares   [nodes]float32   where they are kept; 0 of a leaf
 type header struct {
 	Version, Flags, Features, Outputs, Graphs, Nodes, Cuts, Leaves, Sets, SetItems uint32
 }
@@ -25,7 +26,10 @@ const (
 	headerSize = 40
 	nodeSize   = 16
 
+	shareSize = 4
+
 	flagSingle = 1 << 0
+	flagShares = 1 << 1
 )
 
 // A node's first word: the feature in bits 0-23, where a missing value goes in
@@ -96,6 +100,9 @@ func (e *encoder) bytes() []byte {
 		items += len(s)
 	}
 	size := headerSize + 8*len(e.cuts) + 8*len(e.leaves)*j.Outputs + 4*(len(j.Graphs)+len(e.sets)+items) + nodeSize*e.nodes
+	if j.Shares {
+		size += shareSize * e.nodes
+	}
 	b := make([]byte, 0, size)
 	u32 := func(v ...int) {
 		for _, v := range v {
@@ -106,6 +113,9 @@ func (e *encoder) bytes() []byte {
 	flags := 0
 	if j.Single {
 		flags = flagSingle
+	}
+	if j.Shares {
+		flags |= flagShares
 	}
 	u32(version, flags, j.Features, j.Outputs, len(j.Graphs), e.nodes, len(e.cuts), len(e.leaves), len(e.sets), items)
 	for _, c := range e.cuts {
@@ -139,6 +149,19 @@ func (e *encoder) bytes() []byte {
 			} else {
 				u32(int(n.Left), int(n.Right))
 			}
+		}
+	}
+	if !j.Shares {
+		return b
+	}
+	for g := range j.Graphs {
+		nodes := j.Graphs[g].Nodes
+		for i := range nodes {
+			share := float32(0)
+			if nodes[i].Test != Leaf {
+				share = float32(nodes[i].Share)
+			}
+			b = binary.LittleEndian.AppendUint32(b, math.Float32bits(share+0))
 		}
 	}
 	return b

@@ -25,6 +25,7 @@ type Model struct {
 	setEnds           []uint32
 	setItems          []uint32
 	cuts              []float64 // only while opening
+	shares            []byte    // only while opening: of the nodes, where they are kept
 }
 
 // node is a node with its children's positions in Model.nodes. A leaf's left
@@ -42,6 +43,16 @@ type node struct {
 // checks every index, so that a walk need not and comes to an end. Errors wrap
 // ErrDamaged.
 func Open(b []byte) (*Model, error) {
+	m, err := read(b)
+	if err != nil {
+		return nil, err
+	}
+	m.shares = nil
+	return m, nil
+}
+
+// read is Open but for the shares.
+func read(b []byte) (*Model, error) {
 	var h header
 	if len(b) < headerSize {
 		return nil, damaged("%d bytes are too few for a header", len(b))
@@ -52,7 +63,7 @@ func Open(b []byte) (*Model, error) {
 	switch {
 	case h.Version != version:
 		return nil, damaged("layout version %d, want %d", h.Version, version)
-	case h.Flags&^flagSingle != 0:
+	case h.Flags&^(flagSingle|flagShares) != 0:
 		return nil, damaged("unknown flags %#x", h.Flags)
 	case h.Features > MaxFeatures:
 		return nil, damaged("%d features", h.Features)
@@ -63,7 +74,11 @@ func Open(b []byte) (*Model, error) {
 	}
 	numbers := uint64(h.Cuts) + uint64(h.Leaves)*uint64(h.Outputs)
 	words := uint64(h.Graphs) + uint64(h.Sets) + uint64(h.SetItems)
-	if headerSize+8*numbers+4*words+nodeSize*uint64(h.Nodes) != uint64(len(b)) {
+	perNode := uint64(nodeSize)
+	if h.Flags&flagShares != 0 {
+		perNode += shareSize
+	}
+	if headerSize+8*numbers+4*words+perNode*uint64(h.Nodes) != uint64(len(b)) {
 		return nil, damaged("its counts do not fit its %d bytes", len(b))
 	}
 	r := reader{b[headerSize:]}
@@ -78,8 +93,8 @@ func Open(b []byte) (*Model, error) {
 	if err := m.graphs(nodesOf, r.words(4*uint64(h.Nodes))); err != nil {
 		return nil, err
 	}
-	m.cuts = nil
-	return m, nil
+	m.cuts, m.shares = nil, r.b
+	return m, m.checkShares()
 }
 
 // reader cuts arrays off the front of bytes whose length was checked.
@@ -126,6 +141,23 @@ func (m *Model) check() error {
 	}
 	if last != uint32(len(m.setItems)) {
 		return damaged("%d categories, the header says %d", last, len(m.setItems))
+	}
+	return nil
+}
+
+// share is that of node i, where there are any.
+func (m *Model) share(i int) float64 {
+	return float64(math.Float32frombits(binary.LittleEndian.Uint32(m.shares[shareSize*i:])))
+}
+
+func (m *Model) checkShares() error {
+	if len(m.shares) == 0 {
+		return nil
+	}
+	for i := range m.nodes {
+		if v := m.share(i); !(v >= 0 && v <= 1) || m.nodes[i].test == Leaf && v != 0 {
+			return damaged("a node sends the share %v left", v)
+		}
 	}
 	return nil
 }
@@ -224,22 +256,24 @@ func (m *Model) leaf(x []float64, stride int, at uint32) uint32 {
 		if n.test == Leaf {
 			return n.left
 		}
-		v := x[int(n.feature)*stride]
-		if m.single {
-			v = float64(float32(v))
-		}
-		right := n.missing
-		switch {
-		case v != v:
-		case n.test == Less:
-			right = v >= n.cut
-		default:
-			right = m.in(n.set, v)
-		}
-		if at = n.left; right {
+		if at = n.left; m.right(n, x[int(n.feature)*stride]) {
 			at = n.right
 		}
 	}
+}
+
+// right reports whether a row with value v of n's feature goes right.
+func (m *Model) right(n *node, v float64) bool {
+	if m.single {
+		v = float64(float32(v))
+	}
+	switch {
+	case v != v:
+		return n.missing
+	case n.test == Less:
+		return v >= n.cut
+	}
+	return m.in(n.set, v)
 }
 
 // in reports whether v, truncated, is in a category set.

@@ -91,6 +91,9 @@ func (m *Model) Features() int { return len(m.w.Center) }
 // Outputs returns 1.
 func (m *Model) Outputs() int { return 1 }
 
+// Size is the memory that m holds, in bytes.
+func (m *Model) Size() int64 { return int64(8 * (len(m.w.Center) + len(m.w.Axes))) }
+
 // Session is the working memory of one goroutine's scoring.
 type Session struct {
 	m       *Model
@@ -111,39 +114,68 @@ const (
 // Predict writes the shares of n rows to out. Feature f of row r is x[f*n+r]; a
 // row with a NaN has none. It does not allocate.
 func (s *Session) Predict(x []float64, n int, out []float64) {
-	w := &s.m.w
 	for r := range n {
-		for f, c := range w.Center {
-			s.z[f] = x[f*n+r]/2 - c/2 // a half, which does not overflow
-		}
-		sum := squares(s.z)
-		if !(sum > smallSum && sum <= largeSum) {
-			top := 0.0
-			for _, v := range s.z {
-				top = max(top, math.Abs(v))
-			}
-			if top == 0 || top != top {
-				out[r] = top
-				continue
-			}
-			_, exp := math.Frexp(top)
-			for f := range s.z {
-				s.z[f] = math.Ldexp(s.z[f], -exp)
-			}
-			sum = squares(s.z)
-		}
-		copy(s.rest, s.z)
-		for a := w.Axes; len(a) > 0; a = a[len(s.z):] {
-			axis, along := a[:len(s.z)], 0.0
-			for f, v := range axis {
-				along += float64(v * s.z[f])
-			}
-			for f, v := range axis {
-				s.rest[f] -= float64(along * v)
-			}
+		sum := s.project(x[r:], n)
+		if sum == 0 || sum != sum {
+			out[r] = sum
+			continue
 		}
 		out[r] = min(1, math.Sqrt(squares(s.rest)/sum))
 	}
+}
+
+// Contributions writes those of n rows to the square of the share to out: for
+// each row the square of what projections leave of each feature, over the square
+// of the row's length, and the base behind them, which is 0. It does not
+// allocate.
+func (s *Session) Contributions(x []float64, n int, out []float64) {
+	width := len(s.z) + 1
+	for r := range n {
+		sum := s.project(x[r:], n)
+		to := out[r*width:][:width]
+		to[width-1] = 0
+		for f := range s.rest {
+			if to[f] = sum; sum != 0 && sum == sum {
+				to[f] = float64(s.rest[f]*s.rest[f]) / sum
+			}
+		}
+	}
+}
+
+// project makes a row, whose feature f is x[f*n], and what projections leave of
+// it, both times the same power of two, and returns the square of its length: 0
+// of a row at the center, NaN of one with a NaN.
+func (s *Session) project(x []float64, n int) float64 {
+	w := &s.m.w
+	for f, c := range w.Center {
+		s.z[f] = x[f*n]/2 - c/2 // a half, which does not overflow
+	}
+	sum := squares(s.z)
+	if !(sum > smallSum && sum <= largeSum) {
+		top := 0.0
+		for _, v := range s.z {
+			top = max(top, math.Abs(v))
+		}
+		if top == 0 || top != top {
+			return top
+		}
+		_, exp := math.Frexp(top)
+		for f := range s.z {
+			s.z[f] = math.Ldexp(s.z[f], -exp)
+		}
+		sum = squares(s.z)
+	}
+	copy(s.rest, s.z)
+	for a := w.Axes; len(a) > 0; a = a[len(s.z):] {
+		axis, along := a[:len(s.z)], 0.0
+		for f, v := range axis {
+			along += float64(v * s.z[f])
+		}
+		for f, v := range axis {
+			s.rest[f] -= float64(along * v)
+		}
+	}
+	return sum
 }
 
 func squares(v []float64) float64 {

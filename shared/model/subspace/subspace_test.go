@@ -37,6 +37,27 @@ func TestShares(t *testing.T) {
 	})
 }
 
+// TestContributionsAddUp holds contributions to the square of the share.
+func TestContributionsAddUp(t *testing.T) {
+	const rows = 40
+	rng := rand.New(rand.NewPCG(2, 1))
+	x := make([]float64, 4*rows)
+	for i := range x {
+		if x[i] = rng.NormFloat64(); rng.IntN(30) == 0 {
+			x[i] = math.NaN()
+		}
+	}
+	m := modeltest.Reopen(t, plane(), Open)
+	for f, extreme := range []float64{1e300, 0, -1e300, 0} {
+		x[f*rows], x[f*rows+1] = extreme, plane().Center[f]
+	}
+	modeltest.AddUp(t, m.NewSession(), x, 4, 1, 1e-12, func(row []float64) []float64 {
+		out := make([]float64, 1)
+		m.NewSession().Predict(row, 1, out)
+		return []float64{out[0] * out[0]}
+	})
+}
+
 // TestExtremes are rows at the edges of what numbers are.
 func TestExtremes(t *testing.T) {
 	for _, c := range []struct {

@@ -3,14 +3,20 @@ package trees
 import (
 	"errors"
 	"slices"
+
+	"github.com/portico-ml/portico/shared/model/shap"
 )
 
 // ErrNoCovers is the error of OpenExplainer for an ensemble that was encoded
 // without covers.
 var ErrNoCovers = errors.New("the tree ensemble has no covers")
 
+// ErrTooDeep is the error of OpenExplainer for trees whose paths would take too
+// much memory.
+var ErrTooDeep = errors.New("the trees are too deep for contributions")
+
 // Explainer splits the sums of an ensemble into contributions of its features,
-// by TreeSHAP along the trees' own paths: what a feature's value changed in
+// by package shap: what a feature's value changed in
 // the score, against the score expected from the training rows' covers. A
 // row's contributions and the base add up to its sum. Immutable.
 type Explainer struct {
@@ -32,11 +38,7 @@ type branch struct {
 	value       float64 // of a leaf; of another node, what is expected below it
 }
 
-// maxPath bounds the memory of a session; it is reached by trees more than a
-// thousand tests deep over as many features.
-const maxPath = 1 << 21
-
-// OpenExplainer reads canonical bytes. Errors are ErrNoCovers or wrap
+// OpenExplainer reads canonical bytes. Errors are ErrNoCovers, ErrTooDeep or wrap
 // ErrDamaged.
 func OpenExplainer(b []byte) (*Explainer, error) {
 	f, err := parse(b)
@@ -69,15 +71,12 @@ func OpenExplainer(b []byte) (*Explainer, error) {
 	for t, n := range f.nodesOf {
 		x.roots = append(x.roots, uint32(len(x.nodes)))
 		x.base[f.outputOf[t]] += x.tree(f, m, nodes[:n], leaf)
-		// A path holds a feature once, and every level copies it.
-		levels := int(depths[t]) + 2
-		if size := levels * (min(levels, int(f.Features)+1) + 1); size > x.path {
-			x.path = size
+		room := shap.Room(int(depths[t]), int(f.Features))
+		if room == 0 {
+			return nil, ErrTooDeep
 		}
+		x.path = max(x.path, room)
 		nodes, leaf = nodes[n:], leaf+int(n)+1
-	}
-	if x.path > maxPath {
-		return nil, damaged("its trees are too deep for contributions")
 	}
 	for o, d := range x.divide {
 		x.base[o] = f.base[o]/max(1, d) + (x.base[o]-f.base[o])/max(1, d)
@@ -129,7 +128,7 @@ func (x *Explainer) tree(f *file, m *slotMap, nodes []uint64, leaf int) float64 
 		if left+right > 0 {
 			b.share = left / (left + right)
 		}
-		b.value = b.share*x.nodes[b.left].value + (1-b.share)*x.nodes[b.right].value
+		b.value = float64(b.share*x.nodes[b.left].value) + float64((1-b.share)*x.nodes[b.right].value)
 	}
 	return x.nodes[root].value
 }
@@ -147,17 +146,9 @@ func (x *Explainer) Size() int64 { return int64(len(x.nodes)) * 40 }
 type ExplainSession struct {
 	x    *Explainer
 	s    Session
-	path []element
+	path shap.Path
 	row  []byte
 	phi  []float64 // of the row and the tree's output
-}
-
-// element is a feature that a path from the root has tested.
-type element struct {
-	feature int32
-	zero    float64 // share of the covers that goes this way when the feature is unknown
-	one     float64 // 1 where the row's own value goes this way
-	weight  float64 // of the subsets of features, by size
 }
 
 // NewSession makes a session for blocks of up to rows rows.
@@ -165,7 +156,7 @@ func (x *Explainer) NewSession(rows int) *ExplainSession {
 	return &ExplainSession{
 		x:    x,
 		s:    Session{e: x.e, rows: make([]byte, rows*x.e.slots), row: make([]float64, x.e.features)},
-		path: make([]element, x.path),
+		path: make(shap.Path, x.path),
 	}
 }
 
@@ -199,13 +190,12 @@ func (s *ExplainSession) Contributions(x []float64, n int, out []float64) {
 // walk goes below a node. The path to it, of depth elements, lies in front of
 // path; the test before it sent the share zero of unknown values here, and the
 // row itself where one is 1.
-func (s *ExplainSession) walk(at uint32, path []element, depth int, zero, one float64, feature int32) {
-	extend(path, depth, zero, one, feature)
+func (s *ExplainSession) walk(at uint32, path shap.Path, depth int, zero, one float64, feature int32) {
+	path.Extend(depth, zero, one, feature)
 	n := &s.x.nodes[at]
 	if n.feature < 0 {
 		for i := 1; i <= depth; i++ {
-			e := &path[i]
-			s.phi[e.feature] += unwoundSum(path, depth, i) * (e.one - e.zero) * n.value
+			s.phi[path[i].Feature] += float64(path.Weight(depth, i) * n.value)
 		}
 		return
 	}
@@ -214,74 +204,14 @@ func (s *ExplainSession) walk(at uint32, path []element, depth int, zero, one fl
 		hot, cold, share = n.right, n.left, 1-n.share
 	}
 	// A feature tested before is taken out of the path, and its parts carried on.
-	oldZero, oldOne := 1.0, 1.0
-	for i := 1; i <= depth; i++ {
-		if path[i].feature == n.feature {
-			oldZero, oldOne = path[i].zero, path[i].one
-			unwind(path, depth, i)
-			depth--
-			break
-		}
-	}
+	depth, zero, one = path.Take(depth, n.feature)
 	next := path[depth+1:]
-	if share*oldZero > 0 || oldOne > 0 {
+	if share*zero > 0 || one > 0 {
 		copy(next, path[:depth+1])
-		s.walk(hot, next, depth+1, share*oldZero, oldOne, n.feature)
+		s.walk(hot, next, depth+1, share*zero, one, n.feature)
 	}
-	if (1-share)*oldZero > 0 {
+	if (1-share)*zero > 0 {
 		copy(next, path[:depth+1])
-		s.walk(cold, next, depth+1, (1-share)*oldZero, 0, n.feature)
+		s.walk(cold, next, depth+1, (1-share)*zero, 0, n.feature)
 	}
-}
-
-// extend adds a feature to a path of depth elements.
-func extend(path []element, depth int, zero, one float64, feature int32) {
-	path[depth] = element{feature: feature, zero: zero, one: one}
-	if depth == 0 {
-		path[0].weight = 1
-	}
-	all := float64(depth + 1)
-	for i := depth - 1; i >= 0; i-- {
-		path[i+1].weight += one * path[i].weight * float64(i+1) / all
-		path[i].weight = zero * path[i].weight * float64(depth-i) / all
-	}
-}
-
-// unwind takes element k out of a path whose last element is at depth.
-func unwind(path []element, depth, k int) {
-	zero, one := path[k].zero, path[k].one
-	next := path[depth].weight
-	all := float64(depth + 1)
-	for i := depth - 1; i >= 0; i-- {
-		switch {
-		case one != 0:
-			w := path[i].weight
-			path[i].weight = next * all / (float64(i+1) * one)
-			next = w - path[i].weight*zero*float64(depth-i)/all
-		case zero != 0:
-			path[i].weight = path[i].weight * all / (zero * float64(depth-i))
-		}
-	}
-	for i := k; i < depth; i++ {
-		path[i].feature, path[i].zero, path[i].one = path[i+1].feature, path[i+1].zero, path[i+1].one
-	}
-}
-
-// unwoundSum is the sum of the weights that unwind would leave.
-func unwoundSum(path []element, depth, k int) float64 {
-	zero, one := path[k].zero, path[k].one
-	next := path[depth].weight
-	all := float64(depth + 1)
-	total := 0.0
-	for i := depth - 1; i >= 0; i-- {
-		switch {
-		case one != 0:
-			w := next * all / (float64(i+1) * one)
-			total += w
-			next = path[i].weight - w*zero*float64(depth-i)/all
-		case zero != 0:
-			total += path[i].weight / zero * all / float64(depth-i)
-		}
-	}
-	return total
 }
