@@ -124,6 +124,9 @@ func (k kindOf) original(w http.ResponseWriter, c call) error {
 	}
 	name, contentType := v.Name, "application/octet-stream"
 	if k.kind == service.Dataset {
+		if end := "." + v.Format; !strings.HasSuffix(strings.ToLower(name), end) {
+			name += end
+		}
 		switch ft, compression := format.OfFile("." + v.Format); {
 		case compression != format.None:
 			contentType = "application/" + string(compression)

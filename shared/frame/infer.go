@@ -66,6 +66,9 @@ func (o Inference) Infer(data []byte) (Schema, error) {
 	if err := checkUTF8(data, 1); err != nil {
 		return nil, err
 	}
+	if err := o.misread(bytes.TrimPrefix(data, []byte(bom))); err != nil {
+		return nil, err
+	}
 	guesses, err := o.guess(data, start, names)
 	if err != nil {
 		return nil, err
@@ -76,6 +79,32 @@ func (o Inference) Infer(data []byte) (Schema, error) {
 		s[i].Missing = slices.Clone(o.Missing)
 	}
 	return s, nil
+}
+
+// misread refuses a file that reads well and means something else: one whose
+// lines end in CR alone, and one whose fields are separated by another
+// character, which would be a table of one column. Quotes say that what they
+// hold is meant.
+func (o Inference) misread(text []byte) error {
+	first, rest, _ := bytes.Cut(bytes.TrimLeft(text, "\r\n"), []byte("\n"))
+	second, _, _ := bytes.Cut(bytes.TrimLeft(rest, "\r\n"), []byte("\n"))
+	first, second = bytes.TrimSuffix(first, []byte("\r")), bytes.TrimSuffix(second, []byte("\r"))
+	if bytes.IndexByte(first, '"') >= 0 {
+		return nil
+	}
+	if bytes.IndexByte(first, '\r') >= 0 {
+		return unreadable("the file begins with %q: lines end in LF or in CR LF, not in CR", Clip(first))
+	}
+	if bytes.IndexByte(first, o.comma()) >= 0 {
+		return nil
+	}
+	for _, other := range []byte(",;\t|") {
+		sep := []byte{other}
+		if n := bytes.Count(first, sep); n > 0 && bytes.Count(second, sep) == n {
+			return unreadable("the file has one column, %q: its fields are separated by %q, not by %q as the format says; put the name in quotes if there is one column indeed", Clip(first), sep, []byte{o.comma()})
+		}
+	}
+	return nil
 }
 
 func (o Inference) guess(data []byte, start int, names []string) ([]guess, error) {

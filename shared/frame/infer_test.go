@@ -150,6 +150,9 @@ func TestInferRefuses(t *testing.T) {
 		"a,a\n1,2\n":       `the file has column "a" twice`,
 		"a,b\n1,2\n1\n":    "record 2 (line 3): the record has 1 field, the header 2",
 		"a,b\n1,\"2\n":     "record 1 (line 2): a quoted field is not closed",
+		"a,b\r1,2\r":       `the file begins with "a,b\r1,2": lines end in LF or in CR LF, not in CR`,
+		bom + "a;b\r\n1;2": `the file has one column, "a;b": its fields are separated by ";", not by "," as the format says; put the name in quotes if there is one column indeed`,
+		"a\tb\n\n1\t2\n":   `the file has one column, "a\tb": its fields are separated by "\t", not by "," as the format says; put the name in quotes if there is one column indeed`,
 		"a,b\n1,2\n1,\xE4": "the file is not UTF-8: byte 0xE4 on line 3",
 	} {
 		if _, err := (Inference{}).Infer([]byte(in)); err == nil || err.Error() != want {
@@ -158,5 +161,13 @@ func TestInferRefuses(t *testing.T) {
 	}
 	if _, err := (Inference{CSV: CSV{NoHeader: true}}).Infer(nil); err == nil {
 		t.Error("an empty file without header has no columns to infer")
+	}
+	if _, err := (Inference{CSV: CSV{NoHeader: true, Comma: '\t'}}).Infer([]byte("1,2\n3,4\n")); err == nil || !strings.Contains(err.Error(), `separated by ",", not by "\t"`) {
+		t.Errorf("commas for tabs: %v", err)
+	}
+	for _, one := range []string{"\"a;b\"\n1;2\n", "a;b\nx\n", "note\nx;y\n", "a|b,c\n1|2,3\n", "a;b\n"} {
+		if _, err := (Inference{}).Infer([]byte(one)); err != nil {
+			t.Errorf("%q: %v", one, err)
+		}
 	}
 }
