@@ -3,6 +3,7 @@ package workbench
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 
 	"github.com/portico-ml/portico/shared/catalog"
 	"github.com/portico-ml/portico/shared/fault"
