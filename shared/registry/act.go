@@ -35,7 +35,7 @@ type act struct {
 //
 // The state of a service that does not exist yet (Publish) is made by begin;
 // otherwise begin is nil.
-func (r *Registry) perform(ctx context.Context, ws, svc string, by Actor, begin func() *serviceState, decide func(ctx context.Context, a *act) error) (*Event, error) {
+func (r *Registry) perform(ctx context.Context, ws, svc string, by Actor, begin func() *serviceState, decide func(ctx context.Context, a *act) error) error {
 	id := service.NewActID(time.Now())
 	for try := 0; ; try++ {
 		a := &act{r: r, id: id, now: time.Now().UTC().Truncate(time.Millisecond), by: by}
@@ -48,22 +48,22 @@ func (r *Registry) perform(ctx context.Context, ws, svc string, by Actor, begin 
 			err = noService(svc)
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if err := decide(ctx, a); err != nil || a.event == nil {
-			return nil, err
+			return err
 		}
 		err = a.apply(ctx)
 		if err == nil {
 			r.settle(ctx, a.event)
-			return a.event, nil
+			return nil
 		}
 		if !lostRace(err) || try == 7 {
-			return nil, err
+			return err
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fault.Wrap(ctx.Err(), fault.Unavailable, "apply")
+			return fault.Wrap(ctx.Err(), fault.Unavailable, "apply")
 		case <-time.After(rand.N(time.Duration(try+1) * 10 * time.Millisecond)):
 		}
 	}

@@ -66,11 +66,11 @@ func (r *Registry) difference(ctx context.Context, ws, before, after string) (Di
 	if err != nil {
 		return Difference{}, fault.Wrap(err, fault.Unavailable, "compare deployments")
 	}
-	return Compare(old, now), nil
+	return compare(old, now), nil
 }
 
-// Compare tells what callers of old will notice of now.
-func Compare(old, now *service.Manifest) Difference {
+// compare tells what callers of old will notice of now.
+func compare(old, now *service.Manifest) Difference {
 	var d Difference
 	d.inputs(old.Inputs, now.Inputs)
 	d.outputs(old.Outputs, now.Outputs)

@@ -75,7 +75,7 @@ func TestCompare(t *testing.T) {
 	} {
 		now := base()
 		tt.change(now)
-		d := Compare(base(), now)
+		d := compare(base(), now)
 		if d.Verdict != tt.want {
 			t.Errorf("%s: %s, want %s: %+v", tt.name, d.Verdict, tt.want, d.Changes)
 		}

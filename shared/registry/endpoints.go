@@ -77,7 +77,7 @@ func (r *Registry) CreateEndpoint(ctx context.Context, ws, svc, name string, by 
 		Workspace: ws, Service: svc, ID: service.NewID(), Name: name, Settings: settings,
 		Created: time.Now().UTC().Truncate(time.Millisecond),
 	}}
-	_, err = r.perform(ctx, ws, svc, by, nil, func(ctx context.Context, a *act) error {
+	err = r.perform(ctx, ws, svc, by, nil, func(ctx context.Context, a *act) error {
 		production, err := a.endpoint(ctx, service.Default)
 		if err != nil {
 			return err
@@ -119,7 +119,7 @@ func (r *Registry) DeleteEndpoint(ctx context.Context, ws, svc, name string, by 
 		return err
 	}
 	var id string
-	_, err := r.perform(ctx, ws, svc, by, nil, func(ctx context.Context, a *act) error {
+	err := r.perform(ctx, ws, svc, by, nil, func(ctx context.Context, a *act) error {
 		e, err := a.endpoint(ctx, name)
 		if err != nil {
 			return err
@@ -215,7 +215,7 @@ func (r *Registry) ChangeSettings(ctx context.Context, ws, svc, name string, by 
 		return nil, err
 	}
 	var out service.Endpoint
-	_, err := r.perform(ctx, ws, svc, by, nil, func(ctx context.Context, a *act) error {
+	err := r.perform(ctx, ws, svc, by, nil, func(ctx context.Context, a *act) error {
 		e, err := a.endpoint(ctx, name)
 		if err != nil {
 			return err
@@ -251,7 +251,7 @@ func (r *Registry) Refresh(ctx context.Context, ws, svc, name string, by Actor, 
 		return nil, false, err
 	}
 	var out service.Endpoint
-	_, err = r.perform(ctx, ws, svc, by, nil, func(ctx context.Context, a *act) error {
+	err = r.perform(ctx, ws, svc, by, nil, func(ctx context.Context, a *act) error {
 		production, err := a.endpoint(ctx, service.Default)
 		if err != nil {
 			return err

@@ -90,7 +90,7 @@ func (r *Registry) RegenerateKey(ctx context.Context, ws, svc, name, slot string
 		return nil, fault.New(fault.BadArgument, "BadParameterValue", "key %q: one of primary, secondary", cut(slot)).At("slot")
 	}
 	var id string
-	_, err := r.perform(ctx, ws, svc, by, nil, func(ctx context.Context, a *act) error {
+	err := r.perform(ctx, ws, svc, by, nil, func(ctx context.Context, a *act) error {
 		e, err := a.endpoint(ctx, name)
 		if err != nil {
 			return err

@@ -38,7 +38,7 @@ func (r *Registry) RequestPromotion(ctx context.Context, ws, svc string, by Acto
 		return nil, err
 	}
 	var out *Promotion
-	_, err := r.perform(ctx, ws, svc, by, nil, func(ctx context.Context, a *act) error {
+	err := r.perform(ctx, ws, svc, by, nil, func(ctx context.Context, a *act) error {
 		staging, err := a.endpoint(ctx, service.Staging)
 		if err != nil {
 			return err
@@ -235,7 +235,7 @@ func (r *Registry) decide(ctx context.Context, ws, svc string, n int64, by Actor
 		return nil, err
 	}
 	var out *Promotion
-	_, err := r.perform(ctx, ws, svc, by, nil, func(ctx context.Context, a *act) error {
+	err := r.perform(ctx, ws, svc, by, nil, func(ctx context.Context, a *act) error {
 		if a.svc.State != live {
 			return noService(svc)
 		}

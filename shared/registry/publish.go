@@ -97,7 +97,7 @@ func (r *Registry) Publish(ctx context.Context, ws string, by Actor, p Publicati
 			Creator:    by.who(), State: live, Endpoints: 2,
 		}
 	}
-	_, err = r.perform(ctx, ws, svc, by, begin, func(ctx context.Context, a *act) error {
+	err = r.perform(ctx, ws, svc, by, begin, func(ctx context.Context, a *act) error {
 		*out = Published{Digest: digest, Warnings: p.Warnings, Created: a.svc.etag == ""}
 		if p.Name != "" {
 			a.svc.Name = p.Name

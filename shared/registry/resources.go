@@ -65,7 +65,7 @@ func (r *Registry) ReplaceResources(ctx context.Context, ws, svc, name string, b
 	var out service.Endpoint
 	var filed *Promotion
 	moved := ""
-	_, err = r.perform(ctx, ws, svc, by, nil, func(ctx context.Context, a *act) error {
+	err = r.perform(ctx, ws, svc, by, nil, func(ctx context.Context, a *act) error {
 		filed, moved = nil, ""
 		e, err := a.endpoint(ctx, name)
 		if err != nil {

@@ -34,7 +34,7 @@ func (r *Registry) Rollback(ctx context.Context, ws, svc string, by Actor, q Rol
 	}
 	var out *Move
 	var id string
-	_, err := r.perform(ctx, ws, svc, by, nil, func(ctx context.Context, a *act) error {
+	err := r.perform(ctx, ws, svc, by, nil, func(ctx context.Context, a *act) error {
 		e, err := a.endpoint(ctx, q.Endpoint)
 		if err != nil {
 			return err

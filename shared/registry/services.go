@@ -124,7 +124,7 @@ func (r *Registry) ChangeService(ctx context.Context, ws, svc string, by Actor, 
 		}
 	}
 	var out Service
-	_, err := r.perform(ctx, ws, svc, by, nil, func(ctx context.Context, a *act) error {
+	err := r.perform(ctx, ws, svc, by, nil, func(ctx context.Context, a *act) error {
 		if a.svc.State != live {
 			return noService(svc)
 		}
@@ -163,7 +163,7 @@ const endpointsPerApply = 30
 // and by Sweep. The audit stays.
 func (r *Registry) DeleteService(ctx context.Context, ws, svc string, by Actor) error {
 	var removed []string
-	_, err := r.perform(ctx, ws, svc, by, nil, func(ctx context.Context, a *act) error {
+	err := r.perform(ctx, ws, svc, by, nil, func(ctx context.Context, a *act) error {
 		all, err := r.endpoints(ctx, ws, svc)
 		if err != nil {
 			return err
