@@ -47,14 +47,14 @@ var notAudit = storage.Range{To: auditPrefix}
 func record(e Event, by auth.Identity) storage.Op {
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	p := storage.Props{"type": e.Type, "at": now, "subject": e.Subject, "object": e.Object, "version": int64(e.Version), "detail": e.Detail}
-	setWho(p, "by", by.Who())
+	setBy(p, by.Who())
 	return storage.Op{Kind: storage.Insert, Row: auditPrefix + service.NewActID(now), Props: p}
 }
 
 func readEvent(e storage.Entity) Event {
 	p := e.Props
 	return Event{
-		ID: strings.TrimPrefix(e.Row, auditPrefix), Type: p.Str("type"), At: p.Time("at"), By: readWho(p, "by"),
+		ID: strings.TrimPrefix(e.Row, auditPrefix), Type: p.Str("type"), At: p.Time("at"), By: readBy(p),
 		Subject: p.Str("subject"), Object: p.Str("object"), Version: int(p.Int("version")), Detail: p.Str("detail"),
 	}
 }

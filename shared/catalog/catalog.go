@@ -60,14 +60,14 @@ func New(tables storage.Tables, artifacts *artifact.Store, ring *auth.Ring) *Cat
 	return &Catalog{tables: tables, artifacts: artifacts, ring: ring, snapshot: map[string]*snapshot{}}
 }
 
-// setWho and readWho keep who did something in two properties.
-func setWho(p storage.Props, name string, w auth.Who) {
-	p[name] = w.ID
-	p[name+"Name"] = w.Name
+// setBy and readBy keep who did something in two properties.
+func setBy(p storage.Props, w auth.Who) {
+	p["by"] = w.ID
+	p["byName"] = w.Name
 }
 
-func readWho(p storage.Props, name string) auth.Who {
-	return auth.Who{ID: p.Str(name), Name: p.Str(name + "Name")}
+func readBy(p storage.Props) auth.Who {
+	return auth.Who{ID: p.Str("by"), Name: p.Str("byName")}
 }
 
 // hash is the row-key form of free text; its parts cannot run into each other.

@@ -47,7 +47,7 @@ func experimentsPartition(ws string) string { return ws + ".experiments" }
 
 func (x *Experiment) props() storage.Props {
 	p := storage.Props{"name": x.Name, "description": x.Description, "doc": x.DocDigest, "created": x.Created, "updated": x.Updated}
-	setWho(p, "by", x.By)
+	setBy(p, x.By)
 	return p
 }
 
@@ -55,7 +55,7 @@ func readExperiment(e storage.Entity) *Experiment {
 	p := e.Props
 	x := &Experiment{
 		ID: e.Row, Name: p.Str("name"), Description: p.Str("description"), DocDigest: p.Str("doc"),
-		Created: p.Time("created"), Updated: p.Time("updated"), By: readWho(p, "by"),
+		Created: p.Time("created"), Updated: p.Time("updated"), By: readBy(p),
 	}
 	x.written(e.ETag)
 	return x

@@ -60,7 +60,7 @@ func (m *Member) check() error {
 
 func (m *Member) props() storage.Props {
 	p := storage.Props{"kind": string(m.Kind), "issuer": m.Issuer, "value": m.Value, "name": m.Name, "role": m.Role.String(), "added": m.Added}
-	setWho(p, "by", m.By)
+	setBy(p, m.By)
 	return p
 }
 
@@ -68,7 +68,7 @@ func readMember(e storage.Entity) Member {
 	p := e.Props
 	m := Member{
 		Kind: MemberKind(p.Str("kind")), Issuer: p.Str("issuer"), Value: p.Str("value"), Name: p.Str("name"),
-		Added: p.Time("added"), By: readWho(p, "by"),
+		Added: p.Time("added"), By: readBy(p),
 	}
 	// A role this program does not know is none: an older one must not guess.
 	_ = m.Role.UnmarshalText([]byte(p.Str("role")))

@@ -71,7 +71,7 @@ func (v *Version) props() storage.Props {
 		"name": v.Name, "number": int64(v.Number), "digest": v.Digest, "original": v.Original, "record": v.Record,
 		"format": v.Format, "noHeader": v.NoHeader, "description": v.Description, "bytes": v.Bytes, "rows": v.Rows, "cols": v.Cols, "unverified": v.Unverified, "created": v.Created,
 	}
-	setWho(p, "by", v.By)
+	setBy(p, v.By)
 	return p
 }
 
@@ -80,7 +80,7 @@ func readVersion(kind service.PortKind, e storage.Entity) *Version {
 	return &Version{
 		Kind: kind, Name: p.Str("name"), Number: int(p.Int("number")), Digest: p.Str("digest"), Original: p.Str("original"), Record: p.Str("record"),
 		Format: p.Str("format"), NoHeader: p.Bool("noHeader"), Description: p.Str("description"), Bytes: p.Int("bytes"), Rows: p.Int("rows"), Cols: p.Int("cols"), Unverified: p.Bool("unverified"),
-		Created: p.Time("created"), By: readWho(p, "by"),
+		Created: p.Time("created"), By: readBy(p),
 	}
 }
 

@@ -43,7 +43,7 @@ func (w *Workspace) props() storage.Props {
 		"primaryEntry": w.Tokens.Primary.Entry, "primaryGeneration": w.Tokens.Primary.Generation,
 		"secondaryEntry": w.Tokens.Secondary.Entry, "secondaryGeneration": w.Tokens.Secondary.Generation,
 	}
-	setWho(p, "by", w.By)
+	setBy(p, w.By)
 	return p
 }
 
@@ -51,7 +51,7 @@ func readWorkspace(id string, e storage.Entity) *Workspace {
 	p := e.Props
 	return &Workspace{
 		ID: id, Name: p.Str("name"), Description: p.Str("description"), Region: p.Str("region"),
-		Created: p.Time("created"), By: readWho(p, "by"), etag: e.ETag,
+		Created: p.Time("created"), By: readBy(p), etag: e.ETag,
 		Tokens: auth.Tokens{
 			Primary:   auth.Slot{Entry: p.Str("primaryEntry"), Generation: p.Int("primaryGeneration")},
 			Secondary: auth.Slot{Entry: p.Str("secondaryEntry"), Generation: p.Int("secondaryGeneration")},
