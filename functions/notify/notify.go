@@ -73,7 +73,7 @@ func post(ctx context.Context, client Client, p registry.Post, now time.Time) (s
 	r.Header.Set("User-Agent", "Portico-Webhook/1")
 	r.Header.Set("X-Portico-Event", p.Type)
 	r.Header.Set("X-Portico-Delivery", p.ID)
-	r.Header.Set("X-Portico-Signature", Sign(p.Secret, now, p.Body))
+	r.Header.Set("X-Portico-Signature", sign(p.Secret, now, p.Body))
 	resp, err := client.Do(r)
 	if err != nil {
 		return 0, fault.Wrap(err, fault.Unavailable, "send webhook")
@@ -84,8 +84,8 @@ func post(ctx context.Context, client Client, p registry.Post, now time.Time) (s
 	return resp.StatusCode, nil
 }
 
-// Sign is the value of X-Portico-Signature.
-func Sign(secret string, at time.Time, body []byte) string {
+// sign is the value of X-Portico-Signature.
+func sign(secret string, at time.Time, body []byte) string {
 	t := strconv.FormatInt(at.Unix(), 10)
 	m := hmac.New(sha256.New, []byte(secret))
 	m.Write([]byte(t + "."))

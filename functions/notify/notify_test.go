@@ -80,7 +80,7 @@ func TestWebhook(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := Sign(hook.Secret, time.Unix(at, 0), []byte(body)); h.Get("X-Portico-Signature") != want {
+	if want := sign(hook.Secret, time.Unix(at, 0), []byte(body)); h.Get("X-Portico-Signature") != want {
 		t.Errorf("signature %q, want %q", h.Get("X-Portico-Signature"), want)
 	}
 	if age := time.Since(time.Unix(at, 0)); age < 0 || age > time.Hour {
@@ -161,7 +161,7 @@ func TestWithoutWebhook(t *testing.T) {
 // As computed by: printf '1700000000.{"a":1}' | openssl dgst -sha256 -hmac s3cret
 func TestSign(t *testing.T) {
 	const want = "t=1700000000,v1=1698a50bc74d1ff1db85c4e0a5297c2ad9fdba245d5737cdb789e4cc6e098940"
-	if got := Sign("s3cret", time.Unix(1_700_000_000, 0), []byte(`{"a":1}`)); got != want {
+	if got := sign("s3cret", time.Unix(1_700_000_000, 0), []byte(`{"a":1}`)); got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 }

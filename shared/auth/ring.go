@@ -185,7 +185,7 @@ func (r *Ring) MatchToken(ws, token string, t Tokens) (Identity, error) {
 	if err != nil {
 		return Identity{}, err
 	}
-	isP, isS := Equal(token, p), Equal(token, s) // both, always
+	isP, isS := equal(token, p), equal(token, s) // both, always
 	switch {
 	case isP:
 		return TokenIdentity(ws, Primary), nil
@@ -195,9 +195,9 @@ func (r *Ring) MatchToken(ws, token string, t Tokens) (Identity, error) {
 	return Identity{}, fault.New(fault.Unauthorized, "ManagementRequestUnauthorized", "Invalid credentials provided.")
 }
 
-// Equal compares two keys in time that depends on neither's content, nor on
+// equal compares two keys in time that depends on neither's content, nor on
 // the length of want.
-func Equal(got, want string) bool {
+func equal(got, want string) bool {
 	g, w := sha256.Sum256([]byte(got)), sha256.Sum256([]byte(want))
 	return want != "" && subtle.ConstantTimeCompare(g[:], w[:]) == 1
 }

@@ -191,8 +191,8 @@ func TestEqual(t *testing.T) {
 		got, want string
 		equal     bool
 	}{{"a", "a", true}, {"a", "b", false}, {"", "", false}, {"a", "", false}, {"", "a", false}} {
-		if Equal(tt.got, tt.want) != tt.equal {
-			t.Errorf("Equal(%q, %q) = %v", tt.got, tt.want, !tt.equal)
+		if equal(tt.got, tt.want) != tt.equal {
+			t.Errorf("equal(%q, %q) = %v", tt.got, tt.want, !tt.equal)
 		}
 	}
 }
@@ -207,8 +207,8 @@ func TestSeal(t *testing.T) {
 	if bytes.Equal(sealed, r.Seal(secret, ad)) {
 		t.Error("sealing twice gives the same text")
 	}
-	if by, ok := SealedBy(sealed); by != "k2" || !ok {
-		t.Errorf("SealedBy = %q, %v", by, ok)
+	if by, ok := sealedBy(sealed); by != "k2" || !ok {
+		t.Errorf("sealedBy = %q, %v", by, ok)
 	}
 	if got, err := r.Open(sealed, ad); err != nil || !bytes.Equal(got, secret) {
 		t.Errorf("Open = %q, %v", got, err)

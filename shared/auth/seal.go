@@ -39,7 +39,7 @@ func (r *Ring) Seal(plaintext, ad []byte) []byte {
 // Open decrypts what Seal made. A text that was changed, or sealed for another
 // place, is fault.Internal; one whose ring entry is gone is fault.Unavailable.
 func (r *Ring) Open(sealed, ad []byte) ([]byte, error) {
-	name, ok := SealedBy(sealed)
+	name, ok := sealedBy(sealed)
 	if !ok {
 		return nil, fault.New(fault.Internal, "", "a sealed text has no valid head")
 	}
@@ -57,8 +57,8 @@ func (r *Ring) Open(sealed, ad []byte) ([]byte, error) {
 	return plain, nil
 }
 
-// SealedBy names the ring entry that sealed a text.
-func SealedBy(sealed []byte) (entry string, ok bool) {
+// sealedBy names the ring entry that sealed a text.
+func sealedBy(sealed []byte) (entry string, ok bool) {
 	if len(sealed) < 2 || sealed[0] != sealVersion {
 		return "", false
 	}

@@ -161,7 +161,7 @@ func (w *wiring) graphParameters() {
 		if p.Name == "" {
 			w.problem(Problem{Rule: "bad-name"}, 2, "a graph parameter has an empty name")
 		}
-		if err := CheckParameter(&p.Parameter); err != nil {
+		if err := checkParameter(&p.Parameter); err != nil {
 			w.problem(Problem{Parameter: p.Name, Rule: "bad-graph-parameter"}, 2, "graph parameter %q: %v", p.Name, err)
 		}
 		if len(p.Links) == 0 {
@@ -252,8 +252,8 @@ func compatible(global service.ParamType, local module.Type) bool {
 	return false
 }
 
-// CheckParameter checks the declaration of a global parameter.
-func CheckParameter(p *service.Parameter) error {
+// checkParameter checks the declaration of a global parameter.
+func checkParameter(p *service.Parameter) error {
 	switch p.Type {
 	case service.ParamString, service.ParamInt, service.ParamFloat, service.ParamDouble, service.ParamBoolean:
 	case service.ParamEnum:

@@ -137,7 +137,7 @@ func (h *handler) handle(r *http.Request, t Trigger, d *Delivery, now time.Time)
 	if err != nil {
 		return err
 	}
-	e, err := Decode(body, t.Kind)
+	e, err := decode(body, t.Kind)
 	if err != nil {
 		return err
 	}
@@ -149,10 +149,10 @@ func (h *handler) handle(r *http.Request, t Trigger, d *Delivery, now time.Time)
 	return t.Handle(r.Context(), e)
 }
 
-// Decode reads an envelope: {"Data":{binding: value},"Metadata":{…}}. The host
+// decode reads an envelope: {"Data":{binding: value},"Metadata":{…}}. The host
 // encodes each string a second time; documentation has them once. Both are
 // accepted.
-func Decode(envelope []byte, kind Kind) (event.Event, error) {
+func decode(envelope []byte, kind Kind) (event.Event, error) {
 	var raw struct {
 		Data     map[string]json.RawMessage
 		Metadata map[string]json.RawMessage

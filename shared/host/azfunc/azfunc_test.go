@@ -42,7 +42,7 @@ func TestDecode(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			e, err := Decode([]byte(tt.envelope), tt.kind)
+			e, err := decode([]byte(tt.envelope), tt.kind)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -52,7 +52,7 @@ func TestDecode(t *testing.T) {
 		})
 	}
 	for _, bad := range []string{"", "null", "[]", `{"Data":{}}`, `{"Data":{"a":1,"b":2}}`, `{"Data":`} {
-		if _, err := Decode([]byte(bad), Queue); !fault.Is(err, fault.BadArgument) {
+		if _, err := decode([]byte(bad), Queue); !fault.Is(err, fault.BadArgument) {
 			t.Errorf("%q: %v", bad, err)
 		}
 	}
@@ -182,7 +182,7 @@ func FuzzEnvelope(f *testing.F) {
 		if timer {
 			kind = Timer
 		}
-		e, err := Decode(envelope, kind)
+		e, err := decode(envelope, kind)
 		if err != nil {
 			if !fault.Is(err, fault.BadArgument) {
 				t.Errorf("%q: %v", envelope, err)
@@ -199,7 +199,7 @@ func FuzzEnvelope(f *testing.F) {
 		if json.Valid(e.Body) && len(e.Body) > 0 && e.Body[0] == '{' {
 			inner, _ := json.Marshal(string(e.Body))
 			outer, _ := json.Marshal(string(inner))
-			again, err := Decode([]byte(`{"Data":{"m":`+string(outer)+`},"Metadata":{}}`), Queue)
+			again, err := decode([]byte(`{"Data":{"m":`+string(outer)+`},"Metadata":{}}`), Queue)
 			// Bytes that are no UTF-8 are lost in the first encoding, each by itself.
 			if err != nil || string(again.Body) != string([]rune(string(e.Body))) {
 				t.Errorf("%q became %q: %v", e.Body, again.Body, err)

@@ -288,7 +288,7 @@ func (f *Function) checkHTTP(bindings []Binding) (problems []error) {
 		refuse("has no route")
 		return problems
 	}
-	r, err := ParseRoute(*t.Route)
+	r, err := parseRoute(*t.Route)
 	if err != nil {
 		refuse("%w", err)
 		return problems

@@ -24,10 +24,10 @@ type segment struct {
 	closed   bool // a constraint rules out most values
 }
 
-// ParseRoute reads a template: literals, {name}, {name:constraint}, {name?} and
+// parseRoute reads a template: literals, {name}, {name:constraint}, {name?} and
 // {*name}. Constraints are regex, maxlength, int and alpha: what the host knows
 // besides is not used here.
-func ParseRoute(template string) (Route, error) {
+func parseRoute(template string) (Route, error) {
 	r := Route{Template: template}
 	if strings.HasPrefix(template, "/") || strings.HasSuffix(template, "/") {
 		return r, fmt.Errorf("route %q begins or ends with a slash", template)
