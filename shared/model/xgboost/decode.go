@@ -8,7 +8,7 @@ import (
 // decoder walks the document and keeps what scoring needs.
 type decoder struct {
 	reader
-	m          *Model
+	m          *file
 	numFeature int64
 	parallel   int
 	treeInfo   []int32
@@ -67,7 +67,7 @@ func (d *decoder) document() error {
 		"version": func() error {
 			v, err := d.ints()
 			for i := range min(len(v), 3) {
-				d.m.Version[i] = int(v[i])
+				d.m.release[i] = int(v[i])
 			}
 			return err
 		},
@@ -80,8 +80,8 @@ func (d *decoder) learner() error {
 	var base string
 	var classes, targets int64
 	err := d.members(map[string]func() error{
-		"feature_names": d.textsInto(&d.m.Names),
-		"feature_types": d.textsInto(&d.m.Types),
+		"feature_names": d.textsInto(&d.m.names),
+		"feature_types": d.textsInto(&d.m.types),
 		"attributes":    d.attributes,
 		"learner_model_param": func() error {
 			return d.members(map[string]func() error{
@@ -92,7 +92,7 @@ func (d *decoder) learner() error {
 			})
 		},
 		"objective": func() error {
-			return d.members(map[string]func() error{"name": d.textInto(&d.m.Objective)})
+			return d.members(map[string]func() error{"name": d.textInto(&d.m.objective)})
 		},
 		"gradient_booster": d.booster,
 	})
@@ -100,7 +100,7 @@ func (d *decoder) learner() error {
 		return err
 	}
 	d.m.classes, d.m.targets = int(classes), int(targets)
-	d.m.Base, err = parseBase(base)
+	d.m.base, err = parseBase(base)
 	return err
 }
 
@@ -108,7 +108,7 @@ func (d *decoder) attributes() error {
 	return d.members(map[string]func() error{"best_iteration": func() error {
 		s, err := d.text()
 		if v, bad := strconv.Atoi(s); bad == nil && v >= 0 {
-			d.m.BestIteration = v
+			d.m.bestIteration = v
 		}
 		return err
 	}})
@@ -118,7 +118,7 @@ func (d *decoder) attributes() error {
 // {"model"}, "weight_drop"}, and gblinear's {"name", "model": {"weights"}}.
 func (d *decoder) booster() error {
 	return d.members(map[string]func() error{
-		"name":  d.textInto(&d.m.Booster),
+		"name":  d.textInto(&d.m.booster),
 		"model": d.ensemble,
 		"gbtree": func() error {
 			return d.members(map[string]func() error{"model": d.ensemble})
@@ -150,13 +150,13 @@ func (d *decoder) ensemble() error {
 		},
 		"trees": func() error {
 			d.seen.trees = true
-			d.m.Forest.Trees = nil
+			d.m.forest.Trees = nil
 			readers := d.treeReaders()
 			return d.array(func() error { return d.tree(readers) })
 		},
 		"cats": d.categories,
 		"weights": func() (err error) {
-			d.m.Weights, err = d.floats()
+			d.m.weights, err = d.floats()
 			return err
 		},
 	})
@@ -175,7 +175,7 @@ func (d *decoder) categories() error {
 		"values":  func() (err error) { values, err = d.doubles(); return err },
 	}
 	return d.members(map[string]func() error{"enc": func() error {
-		d.m.Levels, d.m.wholeLevels = [][]string{}, nil
+		d.m.levels, d.m.wholeLevels = [][]string{}, nil
 		return d.array(func() error {
 			offsets, values, isText = nil, nil, false
 			if err := d.members(readers); err != nil {
@@ -197,7 +197,7 @@ func (d *decoder) categories() error {
 					levels = append(levels, strconv.FormatFloat(v, spelling, -1, 64))
 				}
 			}
-			d.m.Levels = append(d.m.Levels, levels)
+			d.m.levels = append(d.m.levels, levels)
 			d.m.wholeLevels = append(d.m.wholeLevels, whole)
 			return err
 		})
@@ -267,7 +267,7 @@ func (d *decoder) tree(readers map[string]func() error) error {
 	if d.columns.leafVector > 1 {
 		return errVectorLeaf
 	}
-	f := &d.m.Forest
+	f := &d.m.forest
 	t, err := d.columns.tree()
 	if err != nil {
 		return refuse("tree %d: %v", len(f.Trees), err)

@@ -55,46 +55,46 @@ func detect(file []byte) form {
 
 // Load reads a model file. Errors are of kind fault.Package and say what in
 // the file is wrong or cannot be scored, and what to do about it.
-func Load(file []byte) (*model.Foreign, error) {
-	m, err := Parse(file)
+func Load(b []byte) (*model.Foreign, error) {
+	m, err := parse(b)
 	if err != nil {
 		return nil, err
 	}
-	return m.Foreign()
+	return m.foreign()
 }
 
-// Model is a model file, read.
-type Model struct {
-	Format    string // "XGBoost JSON" or "XGBoost UBJ"
-	Version   [3]int
-	Objective string
-	Booster   string // gbtree, dart or gblinear
-	Names     []string
-	Types     []string   // float, int, i, q, c; nil where the file has none
-	Levels    [][]string // of categorical features; nil where the file has none
-	Base      []float64  // base scores as the file has them, on the scale of predictions
-	Forest    trees.Forest
-	// Weights are gblinear's: for each feature one for each output, then their
+// file is a model file, read.
+type file struct {
+	format    string // "XGBoost JSON" or "XGBoost UBJ"
+	release   [3]int // of XGBoost; zeros where the file has none
+	objective string
+	booster   string // gbtree, dart or gblinear
+	names     []string
+	types     []string   // float, int, i, q, c; nil where the file has none
+	levels    [][]string // of categorical features; nil where the file has none
+	base      []float64  // base scores as the file has them, on the scale of predictions
+	forest    trees.Forest
+	// weights are gblinear's: for each feature one for each output, then their
 	// biases.
-	Weights []float32
-	// BestIteration is the round that early stopping chose, -1 where the file
-	// has none; Rounds is how many there are.
-	BestIteration, Rounds int
+	weights []float32
+	// bestIteration is the round that early stopping chose, -1 where the file
+	// has none; rounds is how many there are.
+	bestIteration, rounds int
 
 	classes, targets int
-	wholeLevels      []bool // parallel to Levels: they are whole numbers, not text
+	wholeLevels      []bool // parallel to levels: they are whole numbers, not text
 }
 
-// Parse reads a model file as far as it is the file's own business; Foreign
+// parse reads a model file as far as it is the file's own business; foreign
 // says what it means.
-func Parse(file []byte) (*Model, error) {
-	m := &Model{BestIteration: -1}
+func parse(b []byte) (*file, error) {
+	m := &file{bestIteration: -1}
 	var r reader
-	switch detect(file) {
+	switch detect(b) {
 	case jsonForm:
-		m.Format, r = "XGBoost JSON", &jsonReader{b: file}
+		m.format, r = "XGBoost JSON", &jsonReader{b: b}
 	case ubjForm:
-		m.Format, r = "XGBoost UBJ", &ubjReader{b: file}
+		m.format, r = "XGBoost UBJ", &ubjReader{b: b}
 	case binaryForm:
 		return nil, refuse("it is in the old binary format: load it in XGBoost 3.0 or older and save it with save_model(\"model.ubj\")")
 	case dumpForm:
@@ -124,92 +124,92 @@ func refuse(text string, args ...any) error {
 	return fault.New(fault.Package, "", "the XGBoost model cannot be used: "+text, args...)
 }
 
-// Foreign says what the model answers and compiles its trees.
-func (m *Model) Foreign() (*model.Foreign, error) {
-	o, ok := objectives[m.Objective]
+// foreign says what the model answers and compiles its trees.
+func (m *file) foreign() (*model.Foreign, error) {
+	o, ok := objectives[m.objective]
 	if !ok {
-		return nil, refuse("objective %q is not one this program scores", m.Objective)
+		return nil, refuse("objective %q is not one this program scores", m.objective)
 	}
 	f := &model.Foreign{
-		Format: m.Format, Library: "XGBoost " + m.version(),
-		Learner: "XGBoost " + m.Booster + ", " + m.Objective,
+		Format: m.format, Library: "XGBoost " + m.version(),
+		Learner: "XGBoost " + m.booster + ", " + m.objective,
 		Kind:    o.kind, Transform: model.Transform{Name: o.transform}, Engine: model.EngineTrees,
 	}
-	outputs := m.Forest.Outputs
+	outputs := m.forest.Outputs
 	switch o.kind {
 	case model.TwoClass:
 		if f.NumClasses = 2; outputs != 1 {
-			return nil, refuse("%s with %d targets: only one target can be scored", m.Objective, outputs)
+			return nil, refuse("%s with %d targets: only one target can be scored", m.objective, outputs)
 		}
 	case model.Multiclass:
 		if f.NumClasses = outputs; outputs < 2 {
-			return nil, refuse("%s with %d classes", m.Objective, outputs)
+			return nil, refuse("%s with %d classes", m.objective, outputs)
 		}
 	case model.Regression:
 		if outputs != 1 {
-			return nil, refuse("%s with %d outputs: only one can be scored; train a model for each", m.Objective, outputs)
+			return nil, refuse("%s with %d outputs: only one can be scored; train a model for each", m.objective, outputs)
 		}
 	}
-	for k, b := range m.Base {
+	for k, b := range m.base {
 		margin, ok := o.margin(b)
 		if !ok {
-			return nil, refuse("base_score %v does not fit objective %s", b, m.Objective)
+			return nil, refuse("base_score %v does not fit objective %s", b, m.objective)
 		}
-		m.Forest.Base[k] = margin
+		m.forest.Base[k] = margin
 	}
 	body, err := m.encode()
 	if err != nil {
 		return nil, refuse("%v", err)
 	}
-	if f.Body = body; m.Booster == "gblinear" {
+	if f.Body = body; m.booster == "gblinear" {
 		f.Engine = model.EngineLinear
 	}
-	f.Features = make([]model.ForeignFeature, m.Forest.Features)
+	f.Features = make([]model.ForeignFeature, m.forest.Features)
 	for i := range f.Features {
 		f.Features[i] = m.feature(i)
 	}
 	if o.note != "" {
 		f.Warnings = append(f.Warnings, o.note)
 	}
-	if m.BestIteration >= 0 && m.BestIteration+1 < m.Rounds {
+	if m.bestIteration >= 0 && m.bestIteration+1 < m.rounds {
 		f.Warnings = append(f.Warnings, fmt.Sprintf("early stopping chose round %d of %d, and all %d score, as Booster.predict does; for the scores of XGBClassifier or XGBRegressor save booster[:%d] instead",
-			m.BestIteration+1, m.Rounds, m.Rounds, m.BestIteration+1))
+			m.bestIteration+1, m.rounds, m.rounds, m.bestIteration+1))
 	}
 	return f, nil
 }
 
 // encode returns the engine's bytes.
-func (m *Model) encode() ([]byte, error) {
-	if m.Booster != "gblinear" {
-		m.Forest.KeepCovers()
-		return m.Forest.Encode()
+func (m *file) encode() ([]byte, error) {
+	if m.booster != "gblinear" {
+		m.forest.KeepCovers()
+		return m.forest.Encode()
 	}
-	n, outputs := m.Forest.Features, m.Forest.Outputs
+	n, outputs := m.forest.Features, m.forest.Outputs
 	w := linear.Weights{
 		Features: n, Outputs: outputs, Single: true, SkipMissing: true,
 		Base: make([]float64, outputs), Coefficients: make([]float64, n*outputs),
 	}
 	for k := range outputs {
 		// XGBoost's gblinear takes the first base score for every output.
-		w.Base[k] = float64(m.Weights[n*outputs+k] + float32(m.Forest.Base[0]))
+		w.Base[k] = float64(m.weights[n*outputs+k] + float32(m.forest.Base[0]))
 		for i := range n {
-			w.Coefficients[k*n+i] = float64(m.Weights[i*outputs+k])
+			w.Coefficients[k*n+i] = float64(m.weights[i*outputs+k])
 		}
 	}
 	return w.Encode()
 }
 
-func (m *Model) version() string {
-	return fmt.Sprintf("%d.%d.%d", m.Version[0], m.Version[1], m.Version[2])
+func (m *file) version() string {
+	return fmt.Sprintf("%d.%d.%d", m.release[0], m.release[1], m.release[2])
 }
 
-func (m *Model) feature(i int) model.ForeignFeature {
+func (m *file) feature(i int) model.ForeignFeature {
 	f := model.ForeignFeature{Type: frame.Double}
-	if m.Names != nil {
-		f.Name = m.Names[i]
+	if m.names != nil {
+		f.Name = m.names[i]
 	}
-	if m.Types != nil {
-		switch m.Types[i] {
+	if m.types != nil {
+		switch m.types[i] {
 		case "int":
 			f.Type = frame.Int64
 		case "i":
@@ -218,12 +218,12 @@ func (m *Model) feature(i int) model.ForeignFeature {
 			f.Categorical = true
 		}
 	}
-	if m.Levels != nil && m.Levels[i] != nil {
-		f.Categorical, f.Levels = true, m.Levels[i]
+	if m.levels != nil && m.levels[i] != nil {
+		f.Categorical, f.Levels = true, m.levels[i]
 	}
 	if f.Categorical {
 		f.Type = frame.String
-		if m.Levels != nil && m.wholeLevels[i] {
+		if m.levels != nil && m.wholeLevels[i] {
 			f.Type = frame.Int64
 		}
 	}
@@ -236,16 +236,16 @@ func (d *decoder) finish() error {
 	switch {
 	case !d.seen.learner:
 		return refuse("it has no learner")
-	case m.Objective == "":
+	case m.objective == "":
 		return refuse("it names no objective")
-	case m.Booster != "gbtree" && m.Booster != "dart" && m.Booster != "gblinear":
-		return refuse("booster %q is not one this program scores", m.Booster)
-	case !d.seen.trees && m.Booster != "gblinear":
+	case m.booster != "gbtree" && m.booster != "dart" && m.booster != "gblinear":
+		return refuse("booster %q is not one this program scores", m.booster)
+	case !d.seen.trees && m.booster != "gblinear":
 		return refuse("it has no trees")
 	case d.numFeature < 0 || d.numFeature > trees.MaxFeatures:
 		return refuse("it says %d features: the limit is %d", d.numFeature, trees.MaxFeatures)
 	}
-	f := &m.Forest
+	f := &m.forest
 	f.Features = int(d.numFeature)
 	if f.Outputs = max(m.classes, m.targets, 1); f.Outputs > trees.MaxOutputs {
 		return refuse("it says %d outputs: the limit is %d", f.Outputs, trees.MaxOutputs)
@@ -253,9 +253,9 @@ func (d *decoder) finish() error {
 	if err := d.nameFeatures(); err != nil {
 		return err
 	}
-	if m.Booster == "gblinear" {
-		if want := (f.Features + 1) * f.Outputs; len(m.Weights) != want {
-			return refuse("%d weights for %d features and %d outputs, not %d", len(m.Weights), f.Features, f.Outputs, want)
+	if m.booster == "gblinear" {
+		if want := (f.Features + 1) * f.Outputs; len(m.weights) != want {
+			return refuse("%d weights for %d features and %d outputs, not %d", len(m.weights), f.Features, f.Outputs, want)
 		}
 		d.treeInfo, f.Trees = nil, nil
 	}
@@ -265,50 +265,50 @@ func (d *decoder) finish() error {
 	for i, output := range d.treeInfo {
 		f.Trees[i].Output = int(output)
 	}
-	if m.Booster == "dart" {
+	if m.booster == "dart" {
 		if err := d.weigh(); err != nil {
 			return err
 		}
 	}
-	switch len(m.Base) {
+	switch len(m.base) {
 	case f.Outputs:
 	case 1: // one for all outputs
-		for len(m.Base) < f.Outputs {
-			m.Base = append(m.Base, m.Base[0])
+		for len(m.base) < f.Outputs {
+			m.base = append(m.base, m.base[0])
 		}
 	default:
-		return refuse("%d base scores for %d outputs", len(m.Base), f.Outputs)
+		return refuse("%d base scores for %d outputs", len(m.base), f.Outputs)
 	}
 	f.Base = make([]float64, f.Outputs)
 	if perRound := f.Outputs * max(1, d.parallel); len(f.Trees)%perRound == 0 {
-		m.Rounds = len(f.Trees) / perRound
+		m.rounds = len(f.Trees) / perRound
 	}
 	return nil
 }
 
 func (d *decoder) nameFeatures() error {
-	m, n := d.m, d.m.Forest.Features
-	if len(m.Names) == 0 {
-		m.Names = nil
-	} else if len(m.Names) != n {
-		return refuse("%d feature names for %d features", len(m.Names), n)
+	m, n := d.m, d.m.forest.Features
+	if len(m.names) == 0 {
+		m.names = nil
+	} else if len(m.names) != n {
+		return refuse("%d feature names for %d features", len(m.names), n)
 	}
-	if len(m.Types) == 0 {
-		m.Types = nil
-	} else if len(m.Types) != n {
-		return refuse("%d feature types for %d features", len(m.Types), n)
+	if len(m.types) == 0 {
+		m.types = nil
+	} else if len(m.types) != n {
+		return refuse("%d feature types for %d features", len(m.types), n)
 	}
-	if len(m.Levels) == 0 {
-		m.Levels = nil
-	} else if len(m.Levels) != n {
-		return refuse("categories of %d features, of %d", len(m.Levels), n)
+	if len(m.levels) == 0 {
+		m.levels = nil
+	} else if len(m.levels) != n {
+		return refuse("categories of %d features, of %d", len(m.levels), n)
 	}
 	return nil
 }
 
 // weigh multiplies dart's weights into the leaves, as float32.
 func (d *decoder) weigh() error {
-	f := &d.m.Forest
+	f := &d.m.forest
 	if len(d.weightDrop) != len(f.Trees) {
 		return refuse("weight_drop has %d entries for %d trees", len(d.weightDrop), len(f.Trees))
 	}
