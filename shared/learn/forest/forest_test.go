@@ -267,31 +267,27 @@ func TestHalfOfTheFeatures(t *testing.T) {
 			d.X[f] = append(d.X[f], x)
 		}
 	}
-	roots := func(o Options) (onFirst int) {
-		o.Trees, o.Replicate = 400, true
-		trained, err := must(Multiclass(o)).Train(t.Context(), d, learn.NewSession())
-		if err != nil {
-			t.Fatal(err)
+	m := binned.New(d, binned.Options{}, learn.NewSession())
+	random := rand.New(rand.NewPCG(1, 1))
+	roots := func(splits, leafRows int) (onFirst int) {
+		g := &grower{
+			ctx: t.Context(), m: m, depth: 1, search: grow.ByClass(m, 2, leafRows, nil), leaf: classLeaf(2),
+			pick: &randomSplits{splits: splits, order: make([]int, len(d.X))},
 		}
-		m, err := dag.Open(trained.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, g := range m.Jungle().Graphs {
-			if g.Nodes[0].Feature == 0 {
+		for range 400 {
+			if root := g.grow(grow.Rows(d), random).Nodes[0]; root.Test != trees.Leaf && root.Feature == 0 {
 				onFirst++
 			}
 		}
 		return onFirst
 	}
-	if n := roots(Options{}); n < 160 || n > 240 {
+	if n := roots(128, 1); n < 160 || n > 240 {
 		t.Errorf("%d of 400 roots look at the feature", n)
 	}
-	if n := roots(Options{LeafRows: 10}); n != 400 {
-		t.Errorf("%d of 400 roots are by the one feature that leaves ten rows on both sides", n)
-	}
-	if n := roots(Options{Splits: 1, LeafRows: 10}); n != 400 {
-		t.Errorf("%d of 400 roots with a single random split", n)
+	for _, splits := range []int{128, 1} {
+		if n := roots(splits, 10); n != 400 {
+			t.Errorf("%d of 400 roots of %d splits are by the one feature that leaves ten rows on both sides", n, splits)
+		}
 	}
 }
 

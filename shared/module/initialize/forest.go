@@ -88,7 +88,7 @@ func decisionForest(name, group string, learner func(forest.Options) (*forest.Fo
 				module.TrainerModeParam(), resamplingParam("tree"),
 				sized(decisionTrees, "8", 1, "How many trees the forest has. More are more exact, and take longer."),
 				sized(treeDepth, "32", 1, "The most tests on the way from a tree's root to a leaf."),
-				sized(randomSplits, "128", 1, "How many random splits a node chooses the best of: several of each of some features."),
+				sized(randomSplits, "128", 1, "The most random splits that a node chooses the best of: several of each of some features, of half of them at most."),
 				sized(leafSamples, "1", 1, "The fewest rows that make a leaf. More rows smooth the answers."),
 				seedParam("the rows and splits of each tree"), unknownValuesParam(),
 			},
