@@ -45,7 +45,7 @@ func (b *Batch) Drop(ctx context.Context, d Dropped) error {
 		return err
 	}
 	j := &job{
-		ID: DropID(d.Workspace, d.Service, d.Key, info.ETag), Workspace: d.Workspace, Service: d.Service, ServiceName: d.ServiceName,
+		ID: dropID(d.Workspace, d.Service, d.Key, info.ETag), Workspace: d.Workspace, Service: d.Service, ServiceName: d.ServiceName,
 		Endpoint: d.Endpoint, Digest: d.Digest, State: NotStarted, Created: now(), Drop: d.Key,
 	}
 	// What comes after this was done before, if the job is there.
@@ -175,7 +175,7 @@ func (b *Batch) RefuseDrop(ctx context.Context, key string, cause error) error {
 	}
 	ws, rest, _ := strings.Cut(key, "/")
 	svc, _, _ := strings.Cut(rest, "/")
-	id := DropID(ws, svc, key, info.ETag)
+	id := dropID(ws, svc, key, info.ETag)
 	return b.writeReceipt(ctx, dropFolder(key, id), receiptDoc{
 		File: key, Job: id, Service: svc, Status: Failed, Details: failureOf(cause).String(), Received: info.Modified.UTC(), Ended: now(),
 	})
@@ -187,7 +187,7 @@ func (b *Batch) RefuseDrop(ctx context.Context, key string, cause error) error {
 func (b *Batch) RefuseName(ctx context.Context, key string) error {
 	ws, rest, _ := strings.Cut(key, "/")
 	parts := strings.Split(rest, "/")
-	id := DropID(ws, parts[0], key, "")
+	id := dropID(ws, parts[0], key, "")
 	svc := parts[0]
 	for i, p := range parts {
 		parts[i] = plainName(p)

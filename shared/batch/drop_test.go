@@ -65,7 +65,7 @@ func TestDrop(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	id := DropID(ws, "44444444444444444444444444444444", dropKey, info.ETag)
+	id := dropID(ws, "44444444444444444444444444444444", dropKey, info.ETag)
 	got := r.answers()
 	if len(got) != 3 {
 		t.Errorf("answers: %v", got)
@@ -101,7 +101,7 @@ func TestDrop_unreadable(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := r.answers()
-	doc := receiptOf(t, got, DropID(ws, "44444444444444444444444444444444", dropKey, info.ETag))
+	doc := receiptOf(t, got, dropID(ws, "44444444444444444444444444444444", dropKey, info.ETag))
 	if len(got) != 1 || doc.Status != Failed || !strings.Contains(doc.Details, `the file has no column "minutes"`) {
 		t.Errorf("answers: %v", got)
 	}
@@ -109,7 +109,7 @@ func TestDrop_unreadable(t *testing.T) {
 	if err := r.b.RefuseDrop(t.Context(), dropKey, fault.New(fault.NotFound, "WebServiceNotFound", "the workspace has no service %q", "tariff")); err != nil {
 		t.Fatal(err)
 	}
-	doc = receiptOf(t, r.answers(), DropID(ws, "tariff", dropKey, info.ETag))
+	doc = receiptOf(t, r.answers(), dropID(ws, "tariff", dropKey, info.ETag))
 	if doc.Status != Failed || doc.Details != `WebServiceNotFound: the workspace has no service "tariff"` {
 		t.Errorf("receipt: %+v", doc)
 	}

@@ -113,9 +113,9 @@ func partID(job, plan, name string, n int) storage.PartID {
 	return id
 }
 
-// DropID is the id of the job of a dropped file: the same event twice is the
+// dropID is the id of the job of a dropped file: the same event twice is the
 // same job, the file written again is another.
-func DropID(ws, service, path, etag string) string {
+func dropID(ws, service, path, etag string) string {
 	return derivedID("drop", ws, service, path, etag)
 }
 
