@@ -2,7 +2,6 @@ package auth
 
 import (
 	"context"
-	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -174,7 +173,7 @@ func TestParseJWKS(t *testing.T) {
 	if err != nil || len(keys) != 1 || keys[0].kid != "good" {
 		t.Errorf("keys %v, %v", keys, err)
 	}
-	var pub crypto.PublicKey = keys[0].key
+	pub := keys[0].key
 	if !rsaKey().PublicKey.Equal(pub) {
 		t.Error("the key read is another")
 	}
