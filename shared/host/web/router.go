@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"net/url"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -27,15 +26,15 @@ type Options struct {
 	CORS []string
 }
 
-// Router dispatches by method and path. Patterns are those of
-// [http.ServeMux], with three differences: literal segments match without
-// regard to case, as they do in the Functions host; GET does not imply HEAD,
-// nor anything OPTIONS, which answers preflights of allowed origins alone; and
-// what matches nothing gets a classic error document, a wrong method included,
-// for the Functions host answers 404 there too.
+// Router dispatches by method and path. Patterns look like those of
+// [http.ServeMux], but name no host and end in no slash. Literal segments match
+// without regard to case, as they do in the Functions host; GET does not imply
+// HEAD, nor anything OPTIONS, which answers preflights of allowed origins alone;
+// and what matches nothing gets a classic error document, a wrong method
+// included, for the Functions host answers 404 there too.
 type Router struct {
 	o         Options
-	mux       http.ServeMux
+	tree      node
 	routes    []string
 	otherwise HandlerFunc
 }
@@ -43,11 +42,7 @@ type Router struct {
 // NewRouter returns a Router without routes.
 func NewRouter(o Options) *Router {
 	o.PublicURL = strings.TrimRight(o.PublicURL, "/")
-	rt := &Router{o: o, otherwise: nothing}
-	rt.mux.Handle("/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		rt.serve(w.(*writer), r, "", rt.otherwise)
-	}))
-	return rt
+	return &Router{o: o, otherwise: nothing}
 }
 
 func nothing(_ http.ResponseWriter, r *http.Request) error {
@@ -59,30 +54,15 @@ func nothing(_ http.ResponseWriter, r *http.Request) error {
 func (rt *Router) Otherwise(h HandlerFunc) { rt.otherwise = h }
 
 // Handle registers h for a pattern like "POST /workspaces/{ws}/services". It
-// panics on a malformed or conflicting pattern, as ServeMux does.
+// panics on a pattern that is malformed or registered already.
 func (rt *Router) Handle(pattern string, h HandlerFunc) {
 	rt.HandleWithin(DefaultTimeout, pattern, h)
 }
 
 // HandleWithin is Handle with a deadline of its own for the route.
 func (rt *Router) HandleWithin(limit time.Duration, pattern string, h HandlerFunc) {
-	p := parsePattern(pattern)
+	rt.tree.add(pattern, limit, h)
 	rt.routes = append(rt.routes, pattern)
-	rt.mux.Handle(p.lower, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c := w.(*writer)
-		if p.method == http.MethodGet && r.Method == http.MethodHead {
-			rt.serve(c, r, "", rt.otherwise)
-			return
-		}
-		if orig, ok := r.Context().Value(origKey{}).(*url.URL); ok {
-			r.URL = orig
-			p.restore(r, orig)
-		}
-		// The call is the request's context already: no second copy of the request.
-		c.call.at = c.call.info.Start.Add(limit)
-		defer c.call.end()
-		rt.serve(c, r, p.pattern, h)
-	}))
 }
 
 // Routes returns the registered patterns, sorted: what tests hold against the
@@ -91,23 +71,18 @@ func (rt *Router) Routes() []string { return slices.Sorted(slices.Values(rt.rout
 
 // Match returns the pattern that serves method on the path of u, or "".
 func (rt *Router) Match(method string, u *url.URL) string {
-	r := &http.Request{Method: method, URL: lowerPath(u), Host: "localhost"}
-	_, pattern := rt.mux.Handler(r)
-	if pattern == "/" || (method == http.MethodHead && strings.HasPrefix(pattern, "GET ")) {
-		return ""
+	if to, _ := rt.tree.route(method, u, nil); to != nil {
+		return to.pattern
 	}
-	return pattern
+	return ""
 }
-
-// origKey finds the URL as the client wrote it, where it was lowered.
-type origKey struct{}
 
 // ServeHTTP is the adapter: see the package comment.
 func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{}
 	c.info = CallInfo{Method: method(r.Method), Start: time.Now(), BytesIn: r.ContentLength}
-	c.Context, c.at = r.Context(), c.info.Start.Add(DefaultTimeout)
-	c.w.ResponseWriter, c.w.call = w, c
+	c.Context = r.Context()
+	c.w.ResponseWriter = w
 	c.info.RequestID = rt.requestID(r)
 	c.base = rt.base(r)
 
@@ -119,19 +94,16 @@ func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
-	var ctx context.Context = c
-	u := r.URL
-	if low := lowerPath(u); low != u {
-		ctx = context.WithValue(ctx, origKey{}, u)
-		u = low
+	r = r.WithContext(c)
+	var values [fewWildcards]string
+	to := &route{limit: DefaultTimeout, handle: rt.otherwise}
+	if found, v := rt.tree.route(r.Method, r.URL, values[:0]); found != nil {
+		to = found
+		setValues(r, to.names, v)
 	}
-	r = r.WithContext(ctx)
-	r.URL = u
-	if unclean(u.EscapedPath()) {
-		rt.serve(&c.w, r, "", rt.otherwise)
-		return
-	}
-	rt.mux.ServeHTTP(&c.w, r)
+	c.at = c.info.Start.Add(to.limit)
+	defer c.end()
+	rt.serve(&c.w, r, to.pattern, to.handle)
 }
 
 var nosniff = []string{"nosniff"}
@@ -205,72 +177,4 @@ func method(m string) string {
 		return m
 	}
 	return "OTHER"
-}
-
-// unclean reports whether ServeMux would redirect p to a cleaned path.
-func unclean(p string) bool {
-	if p == "" || p[0] != '/' {
-		return true
-	}
-	if !strings.Contains(p, "//") && !strings.Contains(p, "/.") {
-		return false
-	}
-	clean := path.Clean(p)
-	if len(clean) > 1 && p[len(p)-1] == '/' {
-		clean += "/"
-	}
-	return clean != p
-}
-
-// lowerPath returns u with its path in lower case: u itself where it is.
-func lowerPath(u *url.URL) *url.URL {
-	p, raw := strings.ToLower(u.Path), strings.ToLower(u.RawPath)
-	if p == u.Path && raw == u.RawPath {
-		return u
-	}
-	low := *u
-	low.Path, low.RawPath = p, raw
-	return &low
-}
-
-// pattern is a ServeMux pattern whose literals were lowered.
-type pattern struct {
-	pattern  string // as registered
-	lower    string
-	method   string   // "" for any
-	segments []string // "{name}" for a wildcard, "{name...}" for the rest
-}
-
-func parsePattern(s string) pattern {
-	p := pattern{pattern: s}
-	rest := s
-	if m, after, ok := strings.Cut(s, " "); ok {
-		p.method, rest = m, strings.TrimLeft(after, " ")
-	}
-	for seg := range strings.SplitSeq(strings.TrimPrefix(rest, "/"), "/") {
-		if !strings.HasPrefix(seg, "{") {
-			seg = strings.ToLower(seg)
-		}
-		p.segments = append(p.segments, seg)
-	}
-	p.lower = strings.TrimPrefix(p.method+" /"+strings.Join(p.segments, "/"), " ")
-	return p
-}
-
-// restore sets the wildcards' values from the path as the client wrote it.
-func (p *pattern) restore(r *http.Request, orig *url.URL) {
-	segments := strings.Split(strings.TrimPrefix(orig.EscapedPath(), "/"), "/")
-	for i, seg := range p.segments {
-		if !strings.HasPrefix(seg, "{") || seg == "{$}" || i >= len(segments) {
-			continue
-		}
-		name, value := seg[1:len(seg)-1], segments[i]
-		if n, ok := strings.CutSuffix(name, "..."); ok {
-			name, value = n, strings.Join(segments[i:], "/")
-		}
-		if v, err := url.PathUnescape(value); err == nil {
-			value = v
-		}
-		r.SetPathValue(name, value)
-	}
 }
