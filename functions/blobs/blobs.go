@@ -10,6 +10,7 @@
 package blobs
 
 import (
+	"bufio"
 	"context"
 	"crypto/md5"
 	"crypto/sha256"
@@ -18,7 +19,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc64"
-	"io"
 	"mime"
 	"net/http"
 	"net/textproto"
@@ -301,17 +301,21 @@ func (f *Function) get(w http.ResponseWriter, r *http.Request, b blob) error {
 	if none := r.Header.Get("If-None-Match"); none == storage.AnyETag || none == info.ETag {
 		status = http.StatusNotModified
 	}
-	var body io.ReadCloser
+	var body *bufio.Reader
 	if r.Method == http.MethodGet && status < 300 && span.to > span.from {
-		// Opened before anything is written, for it may fail.
-		_, body, err = b.Get(r.Context(), b.key, storage.ReadOptions{Offset: span.from, Length: span.to - span.from, IfMatch: info.ETag})
+		// Opened, and read, before anything is written, for it may fail.
+		_, content, err := b.Get(r.Context(), b.key, storage.ReadOptions{Offset: span.from, Length: span.to - span.from, IfMatch: info.ETag})
 		if fault.Is(err, fault.Conflict) {
 			return fault.New(fault.Unavailable, "", "blob %s was written anew while it was being opened", b.key)
 		}
 		if err != nil {
 			return err
 		}
-		defer body.Close()
+		defer content.Close()
+		body = bufio.NewReaderSize(content, 64<<10)
+		if _, err := body.Peek(1); err != nil {
+			return err
+		}
 	}
 	h := w.Header()
 	describe(h, b.key, info)
@@ -331,7 +335,7 @@ func (f *Function) get(w http.ResponseWriter, r *http.Request, b blob) error {
 	if body == nil {
 		return nil
 	}
-	_, err = io.Copy(w, body)
+	_, err = body.WriteTo(w)
 	return err
 }
 

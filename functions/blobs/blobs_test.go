@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -27,6 +29,7 @@ import (
 )
 
 type fixture struct {
+	dir    string
 	store  storage.Store
 	signer *links.Signer
 	router *web.Router
@@ -35,12 +38,12 @@ type fixture struct {
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	f := &fixture{}
+	f := &fixture{dir: t.TempDir()}
 	f.signer = &links.Signer{
 		Base:    func() string { return f.server.URL },
 		Secrets: func(context.Context) ([][]byte, error) { return [][]byte{[]byte("secret")}, nil },
 	}
-	st, err := sqlite.Open(t.TempDir(), sqlite.Options{Sign: f.signer.Sign})
+	st, err := sqlite.Open(f.dir, sqlite.Options{Sign: f.signer.Sign})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -325,3 +328,49 @@ func bodyOf(s string) io.ReadSeekCloser { return nopCloser{strings.NewReader(s)}
 type nopCloser struct{ io.ReadSeeker }
 
 func (nopCloser) Close() error { return nil }
+
+// What the disk has made of a result is not downloaded as if it were that
+// result: not even its first bytes, and of a long one not its last.
+func TestDamagedBlob(t *testing.T) {
+	f := newFixture(t)
+	for name, size := range map[string]int{"short": 1000, "long": 1 << 20} {
+		body := bytes.Repeat([]byte("0123456789"), size/10)
+		f.put(t, "w/"+name, string(body))
+		damage(t, f.dir, body)
+		resp, err := http.Get(f.link(t, "w/"+name, links.Read))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		switch name {
+		case "short":
+			if resp.StatusCode != 500 || err != nil || !strings.Contains(string(got), "StorageDamaged") {
+				t.Errorf("%s: status %d, %s, %v", name, resp.StatusCode, got, err)
+			}
+		default:
+			if resp.StatusCode != 200 || !errors.Is(err, io.ErrUnexpectedEOF) || !bytes.HasPrefix(body, got) {
+				t.Errorf("%s: status %d, %d bytes, %v", name, resp.StatusCode, len(got), err)
+			}
+		}
+	}
+}
+
+// damage changes the last byte of the file that holds body.
+func damage(t *testing.T, dir string, body []byte) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "files", "*", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range files {
+		if was, err := os.ReadFile(path); err == nil && bytes.Equal(was, body) {
+			was[len(was)-1] ^= 1
+			if err := os.WriteFile(path, was, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			return
+		}
+	}
+	t.Fatal("no file holds the bytes")
+}

@@ -3,7 +3,6 @@ package batch
 import (
 	"context"
 	"fmt"
-	"hash/crc32"
 
 	"github.com/portico-ml/portico/shared/connect/blob"
 	"github.com/portico-ml/portico/shared/fault"
@@ -136,7 +135,6 @@ func (b *Batch) scoreChunk(ctx context.Context, j *job, n int) (done, error) {
 			res.Tails = append(res.Tails, tail)
 		}
 		res.Bytes = append(res.Bytes, int64(len(body)))
-		res.CRC = append(res.CRC, uint64(crc32.Checksum(body, castagnoli)))
 		if len(body) == 0 {
 			continue // an empty part is refused
 		}
@@ -148,8 +146,6 @@ func (b *Batch) scoreChunk(ctx context.Context, j *job, n int) (done, error) {
 	b.buffers.Put(buf)
 	return res, nil
 }
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // chunkBlocks reads a chunk. What it holds is given back by release.
 func (b *Batch) chunkBlocks(ctx context.Context, s *sheet, d Deployment, in *blob.Blob, first *segment, c chunk) (rows blocks, release func(), err error) {

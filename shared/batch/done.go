@@ -15,7 +15,6 @@ import (
 // done is a row of completion: of one chunk, or of a full group of such rows.
 type done struct {
 	totals
-	CRC []uint64 `json:"crc,omitempty"` // CRC-32C of each staged file's part; of a chunk only
 	// Tails are what the end of each output's file has to say of the chunk's
 	// part, of an output whose format has such.
 	Tails [][]byte  `json:"tails,omitempty"`

@@ -314,7 +314,7 @@ func (b *Batch) endBadly(ctx context.Context, id string, cause error, from func(
 		return err
 	}
 	if moved {
-		b.log.InfoContext(ctx, "job failed", "job", id, "kind", j.Failure.Kind, "code", j.Failure.Code)
+		b.log.Log(ctx, fault.KindOf(cause).Traits().Level, "job failed", "job", id, "kind", j.Failure.Kind, "code", j.Failure.Code)
 		b.count(j)
 	}
 	return b.tidy(ctx, j)

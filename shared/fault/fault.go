@@ -59,6 +59,9 @@ const (
 	// Unsupported is a thing this program refuses by design, with what to use
 	// instead in the message.
 	Unsupported
+	// Damaged is stored bytes that are not those that were written, which no
+	// retry mends.
+	Damaged
 )
 
 // Traits is what follows from a kind.
@@ -90,6 +93,7 @@ var table = [...]Traits{
 	Unavailable:      {"unavailable", 503, "ServiceUnavailable", "NoMoreResources", "Service is temporarily unavailable.", true, slog.LevelWarn},
 	Canceled:         {"canceled", 408, "RequestTimeout", "RequestCanceled", "The request was canceled by the client.", false, slog.LevelInfo},
 	Unsupported:      {"unsupported", 400, "InvalidOperation", "NotSupported", "The operation is not supported.", false, slog.LevelInfo},
+	Damaged:          {"damaged", 500, "InternalError", "StorageDamaged", "Stored data are damaged.", false, slog.LevelError},
 }
 
 // Traits returns what follows from k.

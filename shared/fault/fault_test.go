@@ -43,6 +43,7 @@ func TestTable(t *testing.T) {
 		Unavailable:      {"unavailable", 503, "ServiceUnavailable", "NoMoreResources", true, slog.LevelWarn},
 		Canceled:         {"canceled", 408, "RequestTimeout", "RequestCanceled", false, slog.LevelInfo},
 		Unsupported:      {"unsupported", 400, "InvalidOperation", "NotSupported", false, slog.LevelInfo},
+		Damaged:          {"damaged", 500, "InternalError", "StorageDamaged", false, slog.LevelError},
 	}
 	if len(want) != len(table) {
 		t.Fatalf("the table has %d kinds, the test %d", len(table), len(want))
@@ -64,7 +65,7 @@ func TestTable(t *testing.T) {
 		}
 		seen[w.name] = true
 		// What a trigger delivers again is what may go well the next time.
-		if g.Retry != (g.Status >= 500 || k == Timeout) {
+		if g.Retry != (g.Status >= 500 && k != Damaged || k == Timeout) {
 			t.Errorf("%s: status %d, retry %v", w.name, g.Status, g.Retry)
 		}
 	}

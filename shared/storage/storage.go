@@ -8,7 +8,8 @@
 // Errors are *fault.Error: absence is fault.NotFound; a failed condition is
 // fault.Conflict with code CodeCondition; a write with IfAbsent, or an insert,
 // of what exists is fault.Conflict with code CodeExists; an outage is
-// fault.Unavailable; a request outside the limits is fault.BadArgument with
+// fault.Unavailable; stored bytes that are not those that were written are
+// fault.Damaged; a request outside the limits is fault.BadArgument with
 // code CodeLimit, before anything is done. Retries of passing transport faults
 // are the driver's own affair. Every method is safe for concurrent use, and
 // when one returns nil its effect is durable; when one returns another error,

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"hash/crc64"
 	"io"
 	"iter"
 	"maps"
@@ -140,8 +141,11 @@ func (b *blobs) Put(ctx context.Context, key string, body []byte, meta map[strin
 	}
 	ctx = watched(ctx)
 	info := storage.BlobInfo{Key: key, Size: int64(len(body)), Meta: maps.Clone(meta)}
+	sum := sumOf(body)
 	err := b.ensured(ctx, func(ctx context.Context) error {
-		resp, err := b.blob(key).Upload(ctx, contentOf(body), &blockblob.UploadOptions{Metadata: toMeta(meta), AccessConditions: conditions(c)})
+		resp, err := b.blob(key).Upload(ctx, contentOf(body), &blockblob.UploadOptions{
+			Metadata: toMeta(meta), AccessConditions: conditions(c), TransactionalValidation: sum,
+		})
 		info.ETag, info.Modified = etagOf(resp.ETag), timeOf(resp.LastModified)
 		return err
 	})
@@ -182,8 +186,9 @@ func (b *blobs) PutPart(ctx context.Context, key string, id storage.PartID, body
 	if err := storage.CheckPart(key, body); err != nil {
 		return err
 	}
+	sum := sumOf(body)
 	err := b.ensured(ctx, func(ctx context.Context) error {
-		_, err := b.blob(key).StageBlock(ctx, blockID(id), contentOf(body), nil)
+		_, err := b.blob(key).StageBlock(ctx, blockID(id), contentOf(body), &blockblob.StageBlockOptions{TransactionalValidation: sum})
 		return err
 	})
 	return fail(ctx, err, "put a part of", "blob "+key)
@@ -328,6 +333,17 @@ func (b *blobs) signed(ctx context.Context, key, perm string, until time.Time) (
 	}
 	return storage.SignedURL{Base: b.base + "/", Path: b.name + "/" + key, Query: "?" + query}, nil
 }
+
+// sumOf is the checksum with which the service compares what arrives, made of
+// what the caller gave: the encryption of the connection says nothing of the
+// buffers before and behind it. CRC-64 is what the service takes; it costs
+// 5 ms for the 8 MiB of a chunk, which are on their way for 100.
+func sumOf(body []byte) blob.TransferValidationType {
+	return blob.TransferValidationTypeCRC64(crc64.Checksum(body, crcTable))
+}
+
+// crcTable is of the polynomial that Azure Storage uses.
+var crcTable = crc64.MakeTable(0x9A6C9329AC4BC9B5)
 
 func contentOf(b []byte) io.ReadSeekCloser { return streaming.NopCloser(bytes.NewReader(b)) }
 

@@ -86,6 +86,8 @@ func classify(s *statusError, place string) *fault.Error {
 		return fault.New(fault.Conflict, storage.CodeCondition, "%s lacks one of the uncommitted parts", place)
 	case "PopReceiptMismatch":
 		return fault.New(fault.Conflict, storage.CodeCondition, "%s was handed out again", place)
+	case "Crc64Mismatch", "Md5Mismatch":
+		return fault.New(fault.Unavailable, "", "%s was changed on its way to storage", place)
 	case "ContainerBeingDeleted", "TableBeingDeleted", "QueueBeingDeleted", "OperationTimedOut", "ServerBusy":
 		return fault.New(fault.Unavailable, "", "storage is busy")
 	}

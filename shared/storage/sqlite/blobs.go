@@ -43,7 +43,7 @@ func (b *blobs) Head(ctx context.Context, key string) (storage.BlobInfo, error) 
 // One statement sees one version: the blob's row with those of its extents
 // that hold bytes of the range. An extent has at most MaxPutBytes, which
 // bounds where the first of them starts.
-const qGet = `SELECT b.etag, b.size, b.modified, b.meta, e.start, e.size, e.file
+const qGet = `SELECT b.etag, b.size, b.modified, b.meta, e.start, e.size, e.file, e.sums
 	FROM blob b LEFT JOIN extent e ON e.blob = b.id AND e.start > ?3 - ?5 AND e.start < ?4 AND e.start + e.size > ?3
 	WHERE b.container = ?1 AND b.key = ?2 ORDER BY e.start`
 
@@ -64,12 +64,13 @@ func (b *blobs) Get(ctx context.Context, key string, o storage.ReadOptions) (sto
 		start   sql.NullInt64
 		size    sql.NullInt64
 		file    sql.NullString
+		sums    []byte
 	)
 	rows, err := b.s.query(ctx, qGet, b.container, key, o.Offset, end, storage.MaxPutBytes)
-	err = scan(rows, err, append(row.dest(), &start, &size, &file), func() error {
+	err = scan(rows, err, append(row.dest(), &start, &size, &file, &sums), func() error {
 		found = true
 		if file.Valid {
-			extents = append(extents, extent{start.Int64, size.Int64, file.String})
+			extents = append(extents, extent{start.Int64, size.Int64, file.String, sums})
 		}
 		return nil
 	})
@@ -86,12 +87,9 @@ func (b *blobs) Get(ctx context.Context, key string, o storage.ReadOptions) (sto
 	if o.IfMatch != "" && o.IfMatch != storage.AnyETag && o.IfMatch != info.ETag {
 		return none, nil, changed("blob %s has changed", key)
 	}
-	r := &reader{files: b.s.files, extents: extents, pos: o.Offset, end: min(end, info.Size)}
+	r := &reader{ctx: ctx, blobs: b, info: info, extents: extents, pos: o.Offset, end: min(end, info.Size)}
 	if err := r.open(); err != nil {
-		if now, herr := b.Head(ctx, key); herr == nil && now.ETag == info.ETag {
-			return none, nil, fault.New(fault.Internal, "", "blob %s is damaged: its bytes are gone", key).Because(err)
-		}
-		return none, nil, err // it was replaced, longer than the grace ago, while we looked
+		return none, nil, err
 	}
 	return info, r, nil
 }
@@ -110,7 +108,7 @@ func (b *blobs) Put(ctx context.Context, key string, body []byte, meta map[strin
 		if err != nil {
 			return storage.BlobInfo{}, wrap(err, "put blob %s", key)
 		}
-		extents = []extent{{0, int64(len(body)), file}}
+		extents = []extent{{0, int64(len(body)), file, sumsOf(body)}}
 	}
 	info := storage.BlobInfo{Key: key, Size: int64(len(body)), Meta: maps.Clone(meta)}
 	err := b.s.writer.do(ctx, func(t *tx) error {
@@ -185,7 +183,7 @@ func (b *blobs) replace(t *tx, info *storage.BlobInfo, extents []extent, c stora
 		return err
 	}
 	for _, e := range extents {
-		if _, err := t.exec(`INSERT INTO extent (blob, start, size, file) VALUES (?, ?, ?, ?)`, id, e.start, e.size, e.file); err != nil {
+		if _, err := t.exec(`INSERT INTO extent (blob, start, size, file, sums) VALUES (?, ?, ?, ?, ?)`, id, e.start, e.size, e.file, e.sums); err != nil {
 			return err
 		}
 	}
@@ -256,6 +254,7 @@ func (b *blobs) PutPart(ctx context.Context, key string, id storage.PartID, body
 	if err != nil {
 		return wrap(err, "put part of blob %s", key)
 	}
+	sums := sumsOf(body)
 	err = b.s.writer.do(ctx, func(t *tx) error {
 		if err := b.s.files.present(file); err != nil {
 			return err
@@ -264,8 +263,8 @@ func (b *blobs) PutPart(ctx context.Context, key string, id storage.PartID, body
 		if _, err := t.exec(`INSERT INTO dead (file, since) SELECT file, ? FROM part WHERE container = ? AND key = ? AND id = ?`, us, b.container, key, id[:]); err != nil {
 			return err
 		}
-		_, err := t.exec(`INSERT OR REPLACE INTO part (container, key, id, size, file, staged) VALUES (?, ?, ?, ?, ?, ?)`,
-			b.container, key, id[:], len(body), file, us)
+		_, err := t.exec(`INSERT OR REPLACE INTO part (container, key, id, size, file, staged, sums) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+			b.container, key, id[:], len(body), file, us, sums)
 		return err
 	})
 	return wrap(err, "put part of blob %s", key)
@@ -307,7 +306,7 @@ func (b *blobs) Commit(ctx context.Context, key string, parts []storage.PartID, 
 		staged := make(map[storage.PartID]extent)
 		var id []byte
 		var e extent
-		err = t.each(`SELECT id, size, file FROM part WHERE container = ? AND key = ?`, []any{b.container, key}, []any{&id, &e.size, &e.file}, func() error {
+		err = t.each(`SELECT id, size, file, sums FROM part WHERE container = ? AND key = ?`, []any{b.container, key}, []any{&id, &e.size, &e.file, &e.sums}, func() error {
 			staged[storage.PartID(id)] = e
 			return nil
 		})
@@ -320,6 +319,9 @@ func (b *blobs) Commit(ctx context.Context, key string, parts []storage.PartID, 
 			e, ok := staged[p]
 			if !ok {
 				return changed("blob %s has no uncommitted part %s", key, p)
+			}
+			if err := b.s.files.whole(e); err != nil {
+				return damaged(key, info.Size, info.Size+e.size, err.Error())
 			}
 			e.start = info.Size
 			extents[i] = e
@@ -450,6 +452,11 @@ func absent(key, ifMatch string) error {
 		return changed("blob %s does not exist", key)
 	}
 	return fault.New(fault.NotFound, "", "blob %s does not exist", key)
+}
+
+// damaged tells of bytes from up to to of a blob.
+func damaged(key string, from, to int64, how string) error {
+	return fault.New(fault.Damaged, "", "blob %s is damaged in the embedded store: %s at bytes %d to %d", key, how, from, to-1)
 }
 
 func changed(format string, args ...any) error {

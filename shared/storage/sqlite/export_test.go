@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/portico-ml/portico/shared/storage"
 )
 
 // Audit checks what must hold whenever no write is under way: SQLite's own
@@ -53,11 +55,24 @@ func (s *Store) Audit() (named, files int, err error) {
 	return len(seen), files, err
 }
 
-// Path returns where the bytes of the first extent of a blob lie.
-func (s *Store) Path(container, key string) (string, error) {
+// Path returns where the bytes of the extent of a blob lie that begins at start.
+func (s *Store) Path(container, key string, start int64) (string, error) {
 	var name string
-	err := s.read.QueryRow(`SELECT file FROM extent WHERE blob = (SELECT id FROM blob WHERE container = ? AND key = ?) ORDER BY start`, container, key).Scan(&name)
-	return s.files.path(name), err
+	err := s.read.QueryRow(`SELECT file FROM extent WHERE blob = (SELECT id FROM blob WHERE container = ? AND key = ?) AND start = ?`, container, key, start).Scan(&name)
+	if err != nil {
+		return "", err
+	}
+	return s.files.path(name), nil
+}
+
+// PartPath returns where the bytes of a staged part lie.
+func (s *Store) PartPath(container, key string, id storage.PartID) (string, error) {
+	var name string
+	err := s.read.QueryRow(`SELECT file FROM part WHERE container = ? AND key = ? AND id = ?`, container, key, id[:]).Scan(&name)
+	if err != nil {
+		return "", err
+	}
+	return s.files.path(name), nil
 }
 
 // Exec runs a statement in the database.

@@ -42,6 +42,7 @@ CREATE TABLE extent (
     start  INTEGER NOT NULL,        -- offset of its first byte in the blob
     size   INTEGER NOT NULL,
     file   TEXT    NOT NULL,
+    sums   BLOB,                    -- CRC-32C of each 256 KiB; NULL: of a store that had none
     PRIMARY KEY (blob, start)
 ) WITHOUT ROWID;
 CREATE INDEX extent_file ON extent (file);
@@ -53,6 +54,7 @@ CREATE TABLE part (
     size      INTEGER NOT NULL,
     file      TEXT    NOT NULL,
     staged    INTEGER NOT NULL,
+    sums      BLOB,                 -- as in extent, where the row moves
     PRIMARY KEY (container, key, id)
 ) WITHOUT ROWID;
 CREATE INDEX part_file ON part (file);

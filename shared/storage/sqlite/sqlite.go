@@ -153,6 +153,9 @@ func (s *Store) prepare() error {
 	if err := s.checkVersion(); err != nil {
 		return err
 	}
+	if err := s.addSums(); err != nil {
+		return wrap(err, "add checksums to the embedded store")
+	}
 	s.ready.Store(true)
 	return nil
 }
@@ -166,6 +169,32 @@ func (s *Store) checkVersion() error {
 		return fault.New(fault.Unavailable, "", "the embedded store has layout %d; this program knows layout %d", version, schemaVersion)
 	}
 	return nil
+}
+
+const qHasSums = `SELECT count(*) FROM pragma_table_info('part') WHERE name = 'sums'`
+
+// addSums gives a store of before there were checksums the columns for them. A
+// program of then goes on working with it, and so the layout keeps its number.
+func (s *Store) addSums() error {
+	var has bool
+	if err := s.read.QueryRow(qHasSums).Scan(&has); has || err != nil {
+		return err
+	}
+	c, err := sqlite.NewConnector(s.dsn(""))
+	if err != nil {
+		return err
+	}
+	db := sql.OpenDB(c)
+	db.SetMaxOpenConns(1)
+	defer db.Close() // which rolls back what is not committed
+	if _, err := db.Exec("BEGIN IMMEDIATE"); err != nil {
+		return err
+	}
+	if err := db.QueryRow(qHasSums).Scan(&has); has || err != nil {
+		return err // another process was faster
+	}
+	_, err = db.Exec(`ALTER TABLE extent ADD COLUMN sums BLOB; ALTER TABLE part ADD COLUMN sums BLOB; COMMIT`)
+	return err
 }
 
 func (s *Store) build() error {

@@ -199,32 +199,6 @@ func TestOpenRefusals(t *testing.T) {
 	}
 }
 
-// Bytes that the disk lost are an error, never a result.
-func TestDamage(t *testing.T) {
-	s := open(t, t.TempDir(), sqlite.Options{})
-	for name, damage := range map[string]func(path string) error{
-		"cut":  func(path string) error { return os.Truncate(path, 3) },
-		"gone": os.Remove,
-	} {
-		put(t, s, "w/"+name, "0123456789")
-		path, err := s.Path(storage.Container, "w/"+name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := damage(path); err != nil {
-			t.Fatal(err)
-		}
-		_, r, err := s.Blobs.Get(t.Context(), "w/"+name, storage.ReadOptions{})
-		if err == nil {
-			_, err = io.ReadAll(r)
-			r.Close()
-		}
-		if !fault.Is(err, fault.Internal) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-}
-
 func TestLinksNeedASigner(t *testing.T) {
 	s := open(t, t.TempDir(), sqlite.Options{})
 	if _, err := s.Blobs.SignRead(t.Context(), "w/a", time.Now().Add(time.Hour)); !fault.Is(err, fault.Unsupported) {

@@ -88,7 +88,7 @@ func TestSweepOrphans(t *testing.T) {
 	if err := s.Blobs.PutPart(t.Context(), "w/staged", storage.PartID{1}, []byte("staged")); err != nil {
 		t.Fatal(err)
 	}
-	live, err := s.Path(storage.Container, "w/live")
+	live, err := s.Path(storage.Container, "w/live", 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -102,9 +102,6 @@ func testQueues(t *testing.T, s storage.Store) {
 		name := unique()
 		start := time.Now()
 		send(t, name, "m", 2*time.Second)
-		if ms := receive(t, name, 1, long); len(ms) != 0 && time.Since(start) < 2*time.Second {
-			t.Error("a delayed message was received at once")
-		}
 		depth(t, name, 1)
 		m := await(t, name, long)
 		if waited := time.Since(start); waited < 1900*time.Millisecond {
