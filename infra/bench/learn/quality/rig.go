@@ -179,12 +179,16 @@ func (r *rig) measure(ctx context.Context, x *row, table string) (map[string][]f
 		if err != nil {
 			return nil, err
 		}
+		var metrics [folds]map[string]float64
+		var failed [folds]error
+		learn.NewSession().Each(folds, func(_, k int) {
+			metrics[k], failed[k] = r.fold(ctx, l, f, table, k)
+		})
+		if err := errors.Join(failed[:]...); err != nil {
+			return nil, err
+		}
 		for k := range folds {
-			metrics, err := r.fold(ctx, l, f, table, k)
-			if err != nil {
-				return nil, err
-			}
-			for name, v := range metrics {
+			for name, v := range metrics[k] {
 				if out[name] == nil {
 					out[name] = make([]float64, folds)
 				}
