@@ -3,6 +3,7 @@ package model_test
 import (
 	"bytes"
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/portico-ml/portico/shared/frame"
 	"github.com/portico-ml/portico/shared/model"
 	"github.com/portico-ml/portico/shared/model/importer"
+	"github.com/portico-ml/portico/shared/model/linear"
 )
 
 // explain binds m to f and returns the contributions of all rows.
@@ -81,6 +83,92 @@ func TestContributionNames(t *testing.T) {
 		if got := model.ContributionName(c.feature, c.of); got != c.want {
 			t.Errorf("%q, want %q", got, c.want)
 		}
+	}
+}
+
+// TestContributionsOfThePositiveClass holds contributions to the probability that
+// is answered, whichever class it is of.
+func TestContributionsOfThePositiveClass(t *testing.T) {
+	body, err := (&linear.Weights{Features: 1, Outputs: 1, Base: []float64{0.25}, Coefficients: []float64{0.125}}).Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := map[string]func(float64) float64{
+		model.Identity: func(x float64) float64 { return x },
+		model.Sigmoid:  func(x float64) float64 { return 1 / (1 + math.Exp(-2*x)) },
+		model.Probit:   func(x float64) float64 { return math.Erfc(-x/math.Sqrt2) / 2 },
+	}
+	for name := range link {
+		for positive, want := range map[string]float64{"no": link[name](0.25 + 3*0.125), "yes": link[name](0.25 + 3*0.125)} {
+			if positive == "no" {
+				want = 1 - want
+			}
+			artifact, err := model.Encode(model.Header{
+				Engine: model.EngineLinear, Learner: name, Kind: model.TwoClass, Transform: model.Transform{Name: name, Scale: 2},
+				Features: []model.Feature{{Name: "x", Column: "x", Type: frame.Double, Encoding: model.Number}},
+				Label:    &model.Label{Type: frame.String, Classes: []string{"no", "yes"}, Positive: positive},
+			}, body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m, err := model.Open(artifact)
+			if err != nil {
+				t.Fatal(err)
+			}
+			artifacts[m] = artifact
+			layout, err := frame.NewLayout(m.Requires())
+			if err != nil {
+				t.Fatal(err)
+			}
+			f, err := frame.CSV{}.Read([]byte("x\n3\n\"\"\n"), layout)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out := explain(t, m, f)
+			part, base := out.Col("Contribution of x").Floats[0], out.Col("Contribution base").Floats[0]
+			if got := link[name](part + base); math.Abs(got-want) > 1e-15 || part < 0 != (positive == "no") {
+				t.Errorf("%s, positive %s: contribution %v and base %v make %v, not %v", name, positive, part, base, got, want)
+			}
+			if !out.Cols[0].IsNull(1) || !out.Cols[1].IsNull(1) {
+				t.Errorf("%s: a row without a score has contributions", name)
+			}
+		}
+	}
+}
+
+// TestTooManyContributions is a model of more contributions than a table may
+// have columns.
+func TestTooManyContributions(t *testing.T) {
+	const features, classes = 1100, 60
+	w := linear.Weights{Features: features, Outputs: classes, Base: make([]float64, classes), Coefficients: make([]float64, features*classes)}
+	body, err := w.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := model.Header{Engine: model.EngineLinear, Kind: model.Multiclass, Transform: model.Transform{Name: model.Softmax}, Label: &model.Label{Type: frame.Int32}}
+	for k := range classes {
+		h.Label.Classes = append(h.Label.Classes, strconv.Itoa(k))
+	}
+	schema := frame.Schema{}
+	for i := range features {
+		name := "x" + strconv.Itoa(i)
+		h.Features = append(h.Features, model.Feature{Name: name, Column: name, Type: frame.Double, Encoding: model.Number})
+		schema = append(schema, frame.Field{Name: name, Type: frame.Double})
+	}
+	artifact, err := model.Encode(h, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := model.Open(artifact)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := m.Bind(schema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Explainer(artifact); !fault.Is(err, fault.BadUserArgument) || !strings.Contains(err.Error(), "66060 columns") {
+		t.Errorf("%v", err)
 	}
 }
 

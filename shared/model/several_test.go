@@ -99,6 +99,43 @@ func TestSeveral(t *testing.T) {
 	}
 }
 
+// TestSeveralContributions holds contributions to the sums of the two-class
+// models: of their class 1, and with what thresholds do in the base.
+func TestSeveralContributions(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		s    Several
+		want [][2]float64 // of x = 3: the feature and the base
+	}{
+		{"shares", Several{Combination: Shares, Parts: []Part{partOf(t, Sigmoid, -1, 2), partOf(t, Softmax, 5, 1, -1)}}, [][2]float64{{6, -1}, {-3, 0}}},
+		{"steps", Several{Combination: Steps, Parts: []Part{partOf(t, Sigmoid, 2, 1), partOf(t, Sigmoid, 0, 1)}}, [][2]float64{{3, 2}, {3, 0}}},
+		{"ranks", ranks(t, 2, false, 1, 2, -1), [][2]float64{{3, 2}, {3, -1}}},
+		{"numbered ranks", ranks(t, 3, true, 1, -0.5), [][2]float64{{3, 0}, {3, -0.5}, {3, -1}}},
+	} {
+		b, err := c.s.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := openExplainer(EngineSeveral, b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Outputs() != len(c.want) || e.Size() <= 0 {
+			t.Fatalf("%s: %d outputs, %d bytes", c.name, e.Outputs(), e.Size())
+		}
+		x, out := []float64{0, 3}, make([]float64, 2*2*len(c.want))
+		split := e.contributor(2)
+		if n := testing.AllocsPerRun(10, func() { split.Contributions(x, 2, out) }); n != 0 {
+			t.Errorf("%s: it allocates %v times", c.name, n)
+		}
+		for k, want := range c.want {
+			if got := [2]float64(out[2*len(c.want)+2*k:][:2]); got != want {
+				t.Errorf("%s, output %d: %v, want %v", c.name, k, got, want)
+			}
+		}
+	}
+}
+
 func TestSeveralRefusals(t *testing.T) {
 	good := partOf(t, Sigmoid, 0, 1)
 	two := linear.Weights{Features: 2, Outputs: 1, Base: []float64{0}, Coefficients: []float64{1, 2}}
@@ -174,5 +211,13 @@ func FuzzSeveral(f *testing.F) {
 		}
 		x, text := make([]float64, s.Features()), make([]string, s.Features())
 		_ = s.predictor(1).Predict(x, text, 1, make([]float64, s.Outputs()))
+		e, err := openSeveralExplainer(b)
+		if err != nil {
+			if !fault.Is(err, fault.BadUserArgument) {
+				t.Fatalf("%v is not why it has no contributions", err)
+			}
+			return
+		}
+		e.contributor(1).Contributions(x, 1, make([]float64, e.Outputs()*(len(x)+1)))
 	})
 }

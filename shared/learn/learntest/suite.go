@@ -42,6 +42,7 @@ func (s Suite) Run(t *testing.T) {
 	t.Run("weights", s.weights)
 	t.Run("missing", s.missing)
 	t.Run("unknown level", s.unknown)
+	t.Run("contributions", s.contributions)
 	t.Run("odd tables", s.odd)
 }
 

@@ -34,7 +34,7 @@ func ScoreModel() *module.Module {
 				Doc: "Give the input's columns and the scores; or the scores only.",
 			}, {
 				Name: appendContributions, Type: module.Boolean, Default: "false", Schema: true,
-				Doc: "Add what each of the model's features contributed to the raw score: columns Contribution of {feature}, and Contribution base, which is the raw score expected of the training rows. They add up to the raw score, before it becomes a probability.",
+				Doc: "Add what each of the model's features contributed to the raw score, where the kind of model can say: columns Contribution of {feature}, and Contribution base, which is the raw score expected of the training rows, or of a linear model its intercept. They add up to the raw score, before it becomes a probability; a model of several classes has columns for each. A model that cannot say is refused, with the reason.",
 			}},
 			Doc: "Scores each row by the trained model. A two-class model adds Scored Labels and Scored Probabilities, a multiclass model a probability per class and Scored Labels, a regression Scored Labels. The column that the model predicts is marked as the label, for Evaluate Model.",
 		},
@@ -62,6 +62,9 @@ func AssignDataToClusters() *module.Module {
 			Params: []module.Param{{
 				Name: whole, Type: module.Boolean, Default: "true", Schema: true,
 				Doc: "Give the input's columns and the assignments; or the assignments only.",
+			}, {
+				Name: appendContributions, Type: module.Boolean, Default: "false", Schema: true,
+				Doc: "Add what each feature contributed to the square of the distance to every center: columns Contribution of {feature} for Cluster 0 and so on. By the cosine it is the distance itself, of which Contribution base is 1.",
 			}},
 			Doc: "Assigns each row to the cluster whose center is nearest: column Assignments, counted from 0, and the distance to every center, DistancesToClusterCenter no.0 and so on.",
 		},
@@ -73,7 +76,7 @@ func AssignDataToClusters() *module.Module {
 			if m.Kind() != model.Clustering {
 				return nil, module.Errorf(13, "the trained model is a %s model of %q, not a clustering: use Score Model", m.Kind(), m.Header().Learner)
 			}
-			return bind(b, m, b.Params.Bool(whole), false)
+			return bind(b, m, b.Params.Bool(whole), b.Params.Bool(appendContributions))
 		},
 	}
 }
