@@ -225,6 +225,12 @@ func (r *rig) calls(path string) []seen {
 	}
 }
 
+// worked reports whether queue work is empty.
+func (r *rig) worked() bool {
+	n, err := r.store.Queues.Depth(r.t.Context(), "work")
+	return err == nil && n == 0
+}
+
 // eventually waits, without a limit but the test's own, until ok.
 func (r *rig) eventually(what string, ok func() bool) {
 	r.t.Helper()

@@ -25,6 +25,7 @@ func (h *Host) invoke(ctx context.Context, f layout.Function, envelope []byte) e
 	if err := h.process.wait(ctx); err != nil {
 		return err
 	}
+	host := ctx // outlives the deadline, which ends the handler too
 	ctx, stop := h.deadline(ctx, f)
 	defer stop()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.handlerURL()+"/"+f.Name, bytes.NewReader(envelope))
@@ -39,13 +40,13 @@ func (h *Host) invoke(ctx context.Context, f layout.Function, envelope []byte) e
 	ended := h.process.silence()
 	resp, err := h.handler.Do(req)
 	if err != nil {
-		ended(ctx)
+		ended(host)
 		return fmt.Errorf("the handler gave no answer: %w", err)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 16<<20))
 	if err != nil {
-		ended(ctx)
+		ended(host)
 		return err
 	}
 	if resp.StatusCode/100 != 2 {
@@ -53,6 +54,7 @@ func (h *Host) invoke(ctx context.Context, f layout.Function, envelope []byte) e
 	}
 	if text := strings.TrimSpace(string(body)); text == "" || text == "null" {
 		<-ctx.Done() // until the deadline kills the handler
+		ended(host)
 		return errHung
 	}
 	var reply map[string]json.RawMessage

@@ -28,6 +28,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -98,7 +99,7 @@ func New(o Options) (*Host, error) {
 			return nil, fmt.Errorf("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: %w", err)
 		}
 	}
-	if h.port, err = freePort(); err != nil {
+	if h.port, err = FreePort(); err != nil {
 		return nil, err
 	}
 	if h.ln, err = net.Listen("tcp", o.Addr); err != nil {
@@ -211,13 +212,20 @@ func (h *Host) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
-func freePort() (int, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+// FreePort finds a port of this machine for a server that is started in a
+// while, and may be started again. It is none of those that systems give to
+// whoever asks for any: somebody else would be given it meanwhile.
+func FreePort() (int, error) {
+	for try := 0; ; try++ {
+		port := 20_000 + rand.N(10_000)
+		ln, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err == nil {
+			return port, ln.Close()
+		}
+		if try == 100 {
+			return 0, err
+		}
 	}
-	defer ln.Close()
-	return ln.Addr().(*net.TCPAddr).Port, nil
 }
 
 // latch is a condition that can be waited for, more than once.

@@ -69,7 +69,7 @@ func (p *process) silence() (known func(context.Context)) {
 	over := p.over
 	p.mu.Unlock()
 	return func(ctx context.Context) {
-		t := time.NewTimer(time.Second)
+		t := time.NewTimer(10 * time.Second) // a large process on a busy machine takes a while to end
 		defer t.Stop()
 		select {
 		case <-over:
