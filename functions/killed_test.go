@@ -83,7 +83,7 @@ func TestKilled(t *testing.T) {
 		fmt.Fprintf(&table, "\n%5d %s", struck[what], what)
 	}
 	t.Logf("%d kills in %d runs. A handler that was killed was in the middle of (it may be several things):%s", done, runs, table.String())
-	for deadline := time.Now().Add(10 * time.Second); c.ended.count() < done; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); c.ended.count() < done; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d kills are told of, the hosts saw %d handlers end", done, c.ended.count())
 		}

@@ -280,10 +280,7 @@ func (w *watch) after(d time.Duration) {
 // die says why, and takes the moment out of the plan, so that the next process
 // has another; then SIGKILL.
 func (w *watch) die() {
-	died, err := json.Marshal(death{w.plan.Run, w.plan.Moments[0]})
-	if err == nil {
-		err = os.WriteFile(filepath.Join(w.dir, fmt.Sprintf("death.%d", os.Getpid())), died, 0o600)
-	}
+	err := writeWhole(filepath.Join(w.dir, fmt.Sprintf("death.%d", os.Getpid())), death{w.plan.Run, w.plan.Moments[0]})
 	if err == nil {
 		err = writePlan(w.dir, plan{w.plan.Run, w.plan.Moments[1:]})
 	}
@@ -299,14 +296,18 @@ func (w *watch) die() {
 }
 
 // writePlan puts a plan where the processes of a host find it.
-func writePlan(dir string, p plan) error {
-	body, err := json.Marshal(p)
+func writePlan(dir string, p plan) error { return writeWhole(filepath.Join(dir, "plan"), p) }
+
+// writeWhole writes a document so that nobody ever reads a part of it.
+func writeWhole(name string, document any) error {
+	body, err := json.Marshal(document)
 	if err != nil {
 		return err
 	}
-	tmp := filepath.Join(dir, fmt.Sprintf("plan.%d", os.Getpid()))
+	dir, base := filepath.Split(name)
+	tmp := filepath.Join(dir, fmt.Sprintf("new.%d.%s", os.Getpid(), base))
 	if err := os.WriteFile(tmp, body, 0o600); err != nil {
 		return err
 	}
-	return os.Rename(tmp, filepath.Join(dir, "plan"))
+	return os.Rename(tmp, name)
 }

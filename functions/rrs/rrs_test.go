@@ -304,8 +304,9 @@ func TestSteadyStateReadsNoStorage(t *testing.T) {
 	for range 100 {
 		call()
 	}
-	// The pointer is read again in the background, every two seconds at most.
-	if n, most := len(counted.Calls())-before, 2+3*int(time.Since(start)/(2*time.Second)); n > most {
+	// The pointer is read again in the background, every two seconds at most:
+	// also just after the beginning.
+	if n, most := len(counted.Calls())-before, 5+3*int(time.Since(start)/(2*time.Second)); n > most {
 		t.Errorf("100 calls made %d calls of storage, %d allowed", n, most)
 	}
 }

@@ -65,7 +65,7 @@ func (s *site) badDrops(t *testing.T) {
 
 func awaitReceipt(t *testing.T, done storage.Blobs, key string) (r receipt) {
 	t.Helper()
-	ctx, stop := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, stop := context.WithTimeout(t.Context(), patience)
 	defer stop()
 	for ; ; time.Sleep(50 * time.Millisecond) {
 		for info, err := range done.List(ctx, key+"/") {

@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	hostlocal "github.com/portico-ml/portico/shared/host/local"
 )
 
 // built is the folder of what every test uses: the local command and the
@@ -33,6 +35,10 @@ func TestMain(m *testing.M) {
 	}
 	os.Exit(code)
 }
+
+// patience is how long a test waits for what takes a moment: what is not done
+// by then never will be.
+const patience = 5 * time.Minute
 
 // repo is the root of the repository.
 const repo = "../.."
@@ -79,13 +85,12 @@ type system struct {
 func newSystem(t *testing.T, settings ...string) *system {
 	t.Helper()
 	local, dist := build(t)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := hostlocal.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
 	// Each system stages for itself, so that the tests may run side by side.
-	s := &system{t: t, local: local, dist: filepath.Join(t.TempDir(), "dist"), data: t.TempDir(), addr: l.Addr().String()}
+	s := &system{t: t, local: local, dist: filepath.Join(t.TempDir(), "dist"), data: t.TempDir(), addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port))}
 	if err := os.CopyFS(s.dist, os.DirFS(dist)); err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +116,7 @@ func (s *system) start() {
 	}
 	cmd := s.cmd
 	s.t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		resp, err := http.Get(s.base + "/health/ready")
 		if err == nil {
 			resp.Body.Close()

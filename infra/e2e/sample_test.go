@@ -251,8 +251,7 @@ func TestForgedEnvelopes(t *testing.T) {
 	if _, err := samples.Churn(t.Context(), s.base, s.token, &bytes.Buffer{}); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(time.Second) // until what the walk began has settled
-	before := stored(t, s)
+	before := settled(t, s)
 	names, err := filepath.Glob(filepath.Join(s.dist, "*", "function.json"))
 	if err != nil || len(names) == 0 {
 		t.Fatal(err, names)

@@ -210,7 +210,7 @@ func (s *site) job(service, body string) jobStatus {
 
 func (s *site) ended(service, job string) jobStatus {
 	s.t.Helper()
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 		var st jobStatus
 		s.do("GET", job, s.key(service), "", &st)
 		switch st.StatusCode {
@@ -218,7 +218,7 @@ func (s *site) ended(service, job string) jobStatus {
 			return st
 		}
 		if time.Now().After(deadline) {
-			s.t.Fatalf("job %s is %s for a minute", job, st.StatusCode)
+			s.t.Fatalf("job %s is %s for %v", job, st.StatusCode, patience)
 		}
 	}
 }
@@ -261,7 +261,7 @@ func (s *site) run(experiment string) {
 		Error     json.RawMessage
 	}
 	s.do("POST", s.workbench("/experiments/"+experiment+"/runs"), s.tokens["author"], "", &run)
-	for deadline := time.Now().Add(time.Minute); run.State != "Finished"; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); run.State != "Finished"; time.Sleep(50 * time.Millisecond) {
 		if run.State == "Failed" || run.State == "Cancelled" || time.Now().After(deadline) {
 			s.t.Fatalf("run %s is %s: %s", run.ID, run.State, run.Error)
 		}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	_ "modernc.org/sqlite"
 )
@@ -51,6 +52,18 @@ func stored(t *testing.T, s *system) string {
 	}
 	slices.Sort(lines)
 	return strings.Join(lines, "\n")
+}
+
+// settled is what is stored when no message is left: what a call began has come
+// to its end.
+func settled(t *testing.T, s *system) string {
+	t.Helper()
+	for deadline := time.Now().Add(patience); strings.Contains(stored(t, s), "\nmessage|"); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("messages are left:\n%s", stored(t, s))
+		}
+	}
+	return stored(t, s)
 }
 
 func rowsOf(t *testing.T, file string) (lines []string) {

@@ -135,7 +135,7 @@ func (r *studio) uploaded(t *testing.T, name, file string) dataset {
 func (r *studio) restarted() {
 	r.t.Helper()
 	r.killHandler()
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		status, _, err := r.tryCall(r.t.Context(), "GET", "/health/ready", "", nil)
 		if err == nil && status == http.StatusOK {
 			return
@@ -168,7 +168,7 @@ func (r *studio) deployed(t *testing.T, d dataset) {
 			"assets": map[string]any{"d": map[string]string{"type": "Resource", "kind": "Dataset", "name": d.Name}},
 		},
 	}), &x)
-	for deadline := time.Now().Add(time.Minute); x.Status.StatusCode != "Finished"; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); x.Status.StatusCode != "Finished"; time.Sleep(50 * time.Millisecond) {
 		if x.Status.StatusCode == "Failed" || time.Now().After(deadline) {
 			t.Fatalf("the run is %+v", x.Status)
 		}
@@ -182,7 +182,7 @@ func (r *studio) deployed(t *testing.T, d dataset) {
 	var a struct{ ActivityID, WebServiceGroupID, EndpointID, StagingEndpointID, Status string }
 	r.do("POST", r.ws+"/experiments/"+x.ExperimentID+"/webservice?generateNewPortNames=false", "", &a)
 	r.restarted() // whoever is asked knows of it
-	for deadline := time.Now().Add(time.Minute); a.Status != "Completed"; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); a.Status != "Completed"; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("the deploy is %+v", a)
 		}

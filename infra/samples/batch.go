@@ -173,7 +173,7 @@ func (w *walk) dirtyFile(ctx context.Context, p *published) error {
 		}
 	}
 	var done outcome
-	err := await(ctx, "receipt of dirty_june.csv", time.Minute, func() (bool, error) {
+	err := await(ctx, "receipt of dirty_june.csv", 5*time.Minute, func() (bool, error) {
 		var all []outcome
 		if err := w.author.do(ctx, "GET", drops+"/dirty_june.csv", nil, &all); err != nil {
 			return false, err

@@ -144,7 +144,7 @@ func (w *walk) goLive(ctx context.Context, p *published, row map[string]any) err
 // until waits for an endpoint to answer as want does: what moves an endpoint is
 // live everywhere within 5 seconds.
 func (w *walk) until(ctx context.Context, e endpoint, row map[string]any, want map[string]*string) error {
-	return await(ctx, "the answer expected", 10*time.Second, func() (bool, error) {
+	return await(ctx, "the answer expected", time.Minute, func() (bool, error) {
 		got, err := w.score(ctx, e, row, nil)
 		if r, ok := err.(*refused); ok && r.Status == 404 {
 			return false, nil
