@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 )
@@ -28,19 +29,20 @@ func TestUnreachable(t *testing.T) {
 				return
 			}
 			io.WriteString(c, "220 not the web\r\n") //nolint:errcheck // whoever asks finds out
+			c.(*net.TCPConn).CloseWrite()
+			io.Copy(io.Discard, c) // what is left unread would reset the connection
 			c.Close()
 		}
 	}()
-	for url, want := range map[string]string{
+	for address, want := range map[string]string{
 		"https://" + plain.Listener.Addr().String(): "does not speak https",
 		"https://" + l.Addr().String():              "does not speak https",
 		secure.URL:                                  "is not trusted",
-		"http://absent.invalid":                     "there is no host",
 		plain.URL:                                   "",
 		"http://127.0.0.1:1":                        "",
 	} {
-		t.Run(url, func(t *testing.T) {
-			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+		t.Run(address, func(t *testing.T) {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -53,7 +55,10 @@ func TestUnreachable(t *testing.T) {
 			}
 		})
 	}
-	if got := Unreachable("h", errors.New("connection reset")); got != "" {
-		t.Errorf("%q", got)
+	absent := &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "h", IsNotFound: true}}
+	for err, want := range map[error]string{absent: "there is no host h", errors.New("connection reset"): ""} {
+		if got := Unreachable("h", &url.Error{Op: "Get", URL: "http://h", Err: err}); got != want {
+			t.Errorf("%q of %v, want %q", got, err, want)
+		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	mathrand "math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -127,13 +128,20 @@ func folder(own func(string) error, files map[string][]byte) (string, error) {
 	return dir, own(dir)
 }
 
+// freePort finds a port for a server that is started in a while. It is none of
+// those that systems give to whoever asks for any: another test would be given
+// it meanwhile.
 func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+	for try := 0; ; try++ {
+		port := 20_000 + mathrand.N(10_000)
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err == nil {
+			return port, l.Close()
+		}
+		if try == 100 {
+			return 0, err
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
 // run runs a program to its end.
@@ -148,16 +156,23 @@ func run(attr *syscall.SysProcAttr, dir, program string, args ...string) error {
 }
 
 // keeper runs a server until its standard input ends: with the test process,
-// however that ends. Then it removes the folder.
-const keeper = `dir=$1; shift
+// however that ends. Then it ends the server by a signal and removes the folder.
+const keeper = `dir=$1 signal=$2; shift 2
 "$@" </dev/null >"$dir/log" 2>&1 & pid=$!
 cat >/dev/null
-kill -9 $pid 2>/dev/null; wait $pid 2>/dev/null
+kill -$signal $pid 2>/dev/null; wait $pid 2>/dev/null
 cd /; rm -rf "$dir"`
 
+// The signals that end a server at once. PostgreSQL gives its shared memory back
+// when it gets its own, which is the system's otherwise until the next start.
+const (
+	endPostgres = "QUIT"
+	endMariaDB  = "KILL"
+)
+
 // serve starts a server and waits until it greets.
-func serve(attr *syscall.SysProcAttr, dir, address string, greets func(net.Conn) bool, program string, args ...string) (string, error) {
-	cmd := exec.Command("/bin/sh", append([]string{"-c", keeper, "keeper", dir, program}, args...)...)
+func serve(attr *syscall.SysProcAttr, dir, address, end string, greets func(net.Conn) bool, program string, args ...string) (string, error) {
+	cmd := exec.Command("/bin/sh", append([]string{"-c", keeper, "keeper", dir, end, program}, args...)...)
 	cmd.Dir = dir
 	own := *attr
 	own.Setpgid = true
@@ -170,7 +185,7 @@ func serve(attr *syscall.SysProcAttr, dir, address string, greets func(net.Conn)
 		return "", err
 	}
 	go cmd.Wait() // holds on to the pipe
-	for range 600 {
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); {
 		if c, err := net.Dial("tcp", address); err == nil {
 			ok := greets(c)
 			c.Close()
@@ -216,7 +231,7 @@ func startPostgres() (string, error) {
 		return "", err
 	}
 	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-	return serve(attr, dir, address, greetsPostgres, server, "-D", data, "-k", dir, "-h", "127.0.0.1", "-p", strconv.Itoa(port),
+	return serve(attr, dir, address, endPostgres, greetsPostgres, server, "-D", data, "-k", dir, "-h", "127.0.0.1", "-p", strconv.Itoa(port),
 		"-c", "fsync=off", "-c", "ssl=on", "-c", "ssl_cert_file="+filepath.Join(dir, "cert.pem"), "-c", "ssl_key_file="+filepath.Join(dir, "key.pem"))
 }
 
@@ -264,7 +279,7 @@ func startMariaDB() (string, error) {
 		return "", err
 	}
 	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-	return serve(attr, dir, address, greetsMariaDB, server, "--no-defaults", "--datadir="+data, "--socket="+filepath.Join(dir, "s"), "--pid-file="+filepath.Join(dir, "pid"),
+	return serve(attr, dir, address, endMariaDB, greetsMariaDB, server, "--no-defaults", "--datadir="+data, "--socket="+filepath.Join(dir, "s"), "--pid-file="+filepath.Join(dir, "pid"),
 		"--bind-address=127.0.0.1", "--port="+strconv.Itoa(port), "--init-file="+filepath.Join(dir, "init.sql"), "--skip-name-resolve",
 		"--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=32M", "--character-set-server=utf8mb4")
 }
