@@ -40,9 +40,9 @@ func TestRights(t *testing.T) {
 		t.Fatal(err)
 	}
 	who := map[string]string{
-		"nobody": "", "a stranger's token": "nonsense", "a forger": "h.forger.s", "another's member": "h.stranger.s", "another's token": s.saved["othertoken"],
+		"nobody": "", "a stranger's token": "nonsense", "a forger": "h.forger.s", "another's member": "h.stranger.s", "another's token": s.known["othertoken"],
 		"a scoring key": keys.Primary,
-		"reader":        "h.reader.s", "author": author, "deployer": "h.deployer.s", "owner": "h.owner.s", "token": s.saved["token"], "token2": s.saved["token2"],
+		"reader":        "h.reader.s", "author": author, "deployer": "h.deployer.s", "owner": "h.owner.s", "token": s.known["token"], "token2": s.known["token2"],
 	}
 	readers := "reader author deployer owner token token2"
 	authors := "author deployer owner token token2"

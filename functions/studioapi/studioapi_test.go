@@ -4,11 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -21,9 +19,11 @@ import (
 	"github.com/portico-ml/portico/shared/catalog"
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/host/web"
+	"github.com/portico-ml/portico/shared/host/web/scripttest"
 	"github.com/portico-ml/portico/shared/publish"
 	"github.com/portico-ml/portico/shared/registry"
 	"github.com/portico-ml/portico/shared/runs"
+	"github.com/portico-ml/portico/shared/runs/runstest"
 	"github.com/portico-ml/portico/shared/storage"
 	"github.com/portico-ml/portico/shared/storage/sqlite"
 )
@@ -54,7 +54,7 @@ type site struct {
 	runs     *runs.Runs
 	function *studioapi.Function
 	http.Handler
-	saved map[string]string
+	known map[string]string // the workspaces, and their tokens
 }
 
 // newSite makes a workspace with a member of each role, and another; function
@@ -72,7 +72,7 @@ func newSite(t *testing.T, blobs ...func(storage.Blobs) storage.Blobs) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{t: t, store: st.Store, saved: map[string]string{"ws": ws, "other": other}}
+	s := &site{t: t, store: st.Store, known: map[string]string{"ws": ws, "other": other}}
 	s.catalog = catalog.New(st.Tables, artifact.New(st.Blobs), ring)
 	member := func(name string, role auth.Role) catalog.Member {
 		return catalog.Member{Kind: catalog.Person, Issuer: "https://i", Value: name, Name: name + "@example.com", Role: role}
@@ -88,7 +88,7 @@ func newSite(t *testing.T, blobs ...func(storage.Blobs) storage.Blobs) *site {
 		}
 	}
 	for name, of := range map[string]string{"token": ws, "othertoken": other} {
-		if s.saved[name], s.saved[name+"2"], err = s.catalog.Tokens(t.Context(), of); err != nil {
+		if s.known[name], s.known[name+"2"], err = s.catalog.Tokens(t.Context(), of); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -108,101 +108,26 @@ func newSite(t *testing.T, blobs ...func(storage.Blobs) storage.Blobs) *site {
 	return s
 }
 
-// ServeHTTP lets scripts refer to earlier answers. A request with the header
-// Save-As: x notes the members of its answer as $x.Member, and the answer
-// itself, where it is a string, or its Id, as $x; one with Show: x has them in
-// its answer by these names. POST /drain executes the runs that wait.
-func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path == "/drain" {
-		s.drain()
-		return
-	}
-	r.URL.Path, r.URL.RawPath, r.URL.RawQuery = s.expand(r.URL.Path), "", s.expand(r.URL.RawQuery)
-	for _, v := range r.Header {
-		for i := range v {
-			v[i] = s.expand(v[i])
+// script serves the test scripts; POST /drain executes the runs that wait.
+func (s *site) script() http.Handler {
+	return scripttest.New(s.t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/drain" {
+			s.drain()
+			return
 		}
-	}
-	if r.Body != nil {
-		body, _ := io.ReadAll(r.Body)
-		text := s.expand(string(body))
-		r.Body, r.ContentLength = io.NopCloser(strings.NewReader(text)), int64(len(text))
-	}
-	rec := httptest.NewRecorder()
-	s.Handler.ServeHTTP(rec, r)
-	if name := r.Header.Get("Save-As"); name != "" {
-		s.note(name, rec.Body.Bytes())
-	}
-	for k, v := range rec.Header() {
-		w.Header()[k] = v
-	}
-	text := rec.Body.String()
-	for name, value := range s.saved {
-		if of, _, _ := strings.Cut(name, "."); of != name && of == r.Header.Get("Show") && len(value) >= 32 {
-			text = strings.ReplaceAll(text, `"`+value+`"`, `"$`+name+`"`)
-		}
-	}
-	w.WriteHeader(rec.Code)
-	io.WriteString(w, text)
-}
-
-func (s *site) note(name string, answer []byte) {
-	var v any
-	if err := json.Unmarshal(answer, &v); err != nil {
-		s.t.Errorf("save as %s: %v in %s", name, err, answer)
-	}
-	if text, ok := v.(string); ok {
-		s.saved[name] = text
-	}
-	members, _ := v.(map[string]any)
-	for key, value := range members {
-		if text, ok := value.(string); ok {
-			s.saved[name+"."+key] = text
-			if key == "Id" {
-				s.saved[name] = text
-			}
-		}
-	}
-}
-
-var reference = regexp.MustCompile(`\$[a-z0-9]+(\.[A-Z][A-Za-z]+)?`)
-
-func (s *site) expand(text string) string {
-	return reference.ReplaceAllStringFunc(text, func(ref string) string {
-		if v, ok := s.saved[ref[1:]]; ok {
-			return v
-		}
-		return ref
-	})
+		s.ServeHTTP(w, r)
+	}), s.known)
 }
 
 func (s *site) drain() {
 	s.t.Helper()
-	for {
-		msgs, err := s.store.Queues.Receive(s.t.Context(), runs.Queue, 1, time.Minute)
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		if len(msgs) == 0 {
-			return
-		}
-		var m struct{ M runs.Message }
-		if err := json.Unmarshal(msgs[0].Body, &m); err != nil {
-			s.t.Fatal(err)
-		}
-		if err := s.runs.Execute(s.t.Context(), m.M); err != nil {
-			s.t.Fatal(err)
-		}
-		if err := s.store.Queues.Delete(s.t.Context(), runs.Queue, msgs[0]); err != nil {
-			s.t.Fatal(err)
-		}
-	}
+	runstest.Drain(s.t, s.store.Queues, s.runs)
 }
 
 func TestScripts(t *testing.T) {
 	for _, script := range []string{"access", "workspace", "datasets", "upload", "experiments", "deploy", "models", "refusals"} {
 		t.Run(script, func(t *testing.T) {
-			webtest.TestHandler(t, "testdata/"+script+".txt", newSite(t))
+			webtest.TestHandler(t, "testdata/"+script+".txt", newSite(t).script())
 		})
 	}
 }
@@ -230,6 +155,6 @@ func (s *site) call(method, path, token, body string) (int, string) {
 		r.Header.Set("x-ms-metaanalytics-authorizationtoken", token)
 	}
 	w := httptest.NewRecorder()
-	s.Handler.ServeHTTP(w, r)
+	s.ServeHTTP(w, r)
 	return w.Code, w.Body.String()
 }

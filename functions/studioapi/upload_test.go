@@ -19,13 +19,13 @@ import (
 func (s *site) begin(dataType, body string) string {
 	s.t.Helper()
 	var up struct{ ID string }
-	s.do("POST", "/api/resourceuploads/workspaces/"+ws+"/?userStorage=true&dataTypeId="+dataType, s.saved["token"], body, &up)
+	s.do("POST", "/api/resourceuploads/workspaces/"+ws+"/?userStorage=true&dataTypeId="+dataType, s.known["token"], body, &up)
 	return up.ID
 }
 
 func (s *site) block(upload string, i, of int, body string) {
 	s.t.Helper()
-	s.do("POST", fmt.Sprintf("/api/blobuploads/workspaces/%s/?numberOfBlocks=%d&blockId=%d&uploadId=%s", ws, of, i, upload), s.saved["token"], body, nil)
+	s.do("POST", fmt.Sprintf("/api/blobuploads/workspaces/%s/?numberOfBlocks=%d&blockId=%d&uploadId=%s", ws, of, i, upload), s.known["token"], body, nil)
 }
 
 func register(name, upload string) string {
@@ -49,7 +49,7 @@ func TestBlocks(t *testing.T) {
 		s.block(up, i, len(blocks), blocks[i])
 	}
 	var id string
-	s.do("POST", "/api/workspaces/"+ws+"/datasources", s.saved["token"], register("large", up), &id)
+	s.do("POST", "/api/workspaces/"+ws+"/datasources", s.known["token"], register("large", up), &id)
 	d, err := s.catalog.Dataset(t.Context(), ws, "large", 0)
 	if err != nil {
 		t.Fatal(err)
@@ -74,7 +74,7 @@ func TestLimits(t *testing.T) {
 		"/api/blobuploads/workspaces/" + ws + "/?numberOfBlocks=1&blockId=0&uploadId=" + up: strings.Repeat("x", 4<<20+1),
 		"/api/workspaces/" + ws + "/datasources":                                            `{"UploadId":"` + strings.Repeat("x", 64<<10) + `"}`,
 	} {
-		if code, text := s.call("POST", path, s.saved["token"], body); code != 413 {
+		if code, text := s.call("POST", path, s.known["token"], body); code != 413 {
 			t.Errorf("%s: %d %s", path, code, text)
 		}
 	}
@@ -93,7 +93,7 @@ func TestRegisterRace(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range n {
 		wg.Go(func() {
-			codes[i], _ = s.call("POST", "/api/workspaces/"+ws+"/datasources", s.saved["token"], register("one", ups[i]))
+			codes[i], _ = s.call("POST", "/api/workspaces/"+ws+"/datasources", s.known["token"], register("one", ups[i]))
 		})
 	}
 	wg.Wait()
@@ -188,7 +188,7 @@ func TestSweep(t *testing.T) {
 	if _, err := s.store.Blobs.Head(ctx, bystander); err != nil {
 		t.Errorf("what is no upload: %v", err)
 	}
-	if code, text := s.call("POST", "/api/workspaces/"+ws+"/datasources", s.saved["token"], register("late", up)); code != 404 || !strings.Contains(text, "UploadNotFound") {
+	if code, text := s.call("POST", "/api/workspaces/"+ws+"/datasources", s.known["token"], register("late", up)); code != 404 || !strings.Contains(text, "UploadNotFound") {
 		t.Errorf("registered late: %d %s", code, text)
 	}
 	broken = fault.New(fault.Unavailable, "", "storage is away")

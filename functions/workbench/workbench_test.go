@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -24,8 +23,10 @@ import (
 	"github.com/portico-ml/portico/shared/catalog"
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/host/web"
+	"github.com/portico-ml/portico/shared/host/web/scripttest"
 	"github.com/portico-ml/portico/shared/registry"
 	"github.com/portico-ml/portico/shared/runs"
+	"github.com/portico-ml/portico/shared/runs/runstest"
 	"github.com/portico-ml/portico/shared/storage"
 	"github.com/portico-ml/portico/shared/storage/sqlite"
 )
@@ -52,7 +53,6 @@ type site struct {
 	store storage.Store
 	runs  *runs.Runs
 	http.Handler
-	saved map[string]string
 }
 
 func newSite(t *testing.T, v workbench.Verifier) *site {
@@ -82,84 +82,24 @@ func newSite(t *testing.T, v workbench.Verifier) *site {
 	r := runs.New(runs.Config{Store: &s.Store, Catalog: c, Log: slog.New(slog.DiscardHandler)})
 	rt := web.NewRouter(web.Options{})
 	workbench.New(v, c, r, reg, s.Blobs).Register(rt)
-	return &site{t: t, store: s.Store, runs: r, Handler: rt, saved: map[string]string{"ws": ws, "other": other}}
+	return &site{t: t, store: s.Store, runs: r, Handler: rt}
 }
 
-// ServeHTTP lets scripts refer to earlier answers. A request with the header
-// Save-As: x notes the members id and revision of its answer as $x and
-// $x.revision, and $x stands for it in later URLs, headers and bodies. POST
-// /drain executes the runs that wait.
-func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path == "/drain" {
-		s.drain()
-		return
-	}
-	r.URL.Path, r.URL.RawPath = s.expand(r.URL.Path), ""
-	for _, v := range r.Header {
-		for i := range v {
-			v[i] = s.expand(v[i])
-		}
-	}
-	if r.Body != nil {
-		body, _ := io.ReadAll(r.Body)
-		text := s.expand(string(body))
-		r.Body, r.ContentLength = io.NopCloser(strings.NewReader(text)), int64(len(text))
-	}
-
-	rec := httptest.NewRecorder()
-	s.Handler.ServeHTTP(rec, r)
-	if name := r.Header.Get("Save-As"); name != "" {
-		var a struct{ ID, Revision string }
-		if err := json.Unmarshal(rec.Body.Bytes(), &a); err != nil || a.ID == "" {
-			s.t.Errorf("no id to save as %s in %s", name, rec.Body)
-		}
-		s.saved[name], s.saved[name+".revision"] = a.ID, a.Revision
-	}
-	for k, v := range rec.Header() {
-		w.Header()[k] = v
-	}
-	w.WriteHeader(rec.Code)
-	w.Write(rec.Body.Bytes())
-}
-
-var reference = regexp.MustCompile(`\$[a-z0-9]+(\.revision)?`)
-
-func (s *site) expand(text string) string {
-	return reference.ReplaceAllStringFunc(text, func(ref string) string {
-		if v, ok := s.saved[ref[1:]]; ok {
-			return v
-		}
-		return ref
-	})
-}
-
-func (s *site) drain() {
-	s.t.Helper()
-	for {
-		msgs, err := s.store.Queues.Receive(s.t.Context(), runs.Queue, 1, time.Minute)
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		if len(msgs) == 0 {
+// script serves the test scripts; POST /drain executes the runs that wait.
+func (s *site) script() http.Handler {
+	return scripttest.New(s.t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/drain" {
+			runstest.Drain(s.t, s.store.Queues, s.runs)
 			return
 		}
-		var m struct{ M runs.Message }
-		if err := json.Unmarshal(msgs[0].Body, &m); err != nil {
-			s.t.Fatal(err)
-		}
-		if err := s.runs.Execute(s.t.Context(), m.M); err != nil {
-			s.t.Fatal(err)
-		}
-		if err := s.store.Queues.Delete(s.t.Context(), runs.Queue, msgs[0]); err != nil {
-			s.t.Fatal(err)
-		}
-	}
+		s.ServeHTTP(w, r)
+	}), map[string]string{"ws": ws, "other": other})
 }
 
 func TestScripts(t *testing.T) {
 	for _, script := range []string{"access", "experiments", "datasets", "runs", "preview", "delete"} {
 		t.Run(script, func(t *testing.T) {
-			webtest.TestHandler(t, "testdata/"+script+".txt", newSite(t, people{}))
+			webtest.TestHandler(t, "testdata/"+script+".txt", newSite(t, people{}).script())
 		})
 	}
 }
@@ -173,7 +113,7 @@ func (s *site) do(method, path, contentType string, body []byte, answer any) int
 		r.Header.Set("Content-Type", contentType)
 	}
 	w := httptest.NewRecorder()
-	s.Handler.ServeHTTP(w, r)
+	s.ServeHTTP(w, r)
 	switch a := answer.(type) {
 	case nil:
 	case *[]byte:
@@ -461,7 +401,7 @@ func TestTokens(t *testing.T) {
 		r := httptest.NewRequestWithContext(t.Context(), "GET", "/workbench/modules", nil)
 		r.Header.Set("Authorization", "bearer  "+tt.token)
 		w := httptest.NewRecorder()
-		s.Handler.ServeHTTP(w, r)
+		s.ServeHTTP(w, r)
 		if w.Code != tt.status {
 			t.Errorf("%s: %d %s", tt.name, w.Code, w.Body)
 		}

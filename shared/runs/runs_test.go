@@ -3,7 +3,6 @@ package runs_test
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -17,6 +16,7 @@ import (
 	"github.com/portico-ml/portico/shared/frame/format"
 	"github.com/portico-ml/portico/shared/model/importer"
 	"github.com/portico-ml/portico/shared/runs"
+	"github.com/portico-ml/portico/shared/runs/runstest"
 	"github.com/portico-ml/portico/shared/scoring"
 	"github.com/portico-ml/portico/shared/service"
 	"github.com/portico-ml/portico/shared/storage"
@@ -141,33 +141,13 @@ func (b *bench) get(id string) *runs.Run {
 
 func (b *bench) drain() {
 	b.t.Helper()
-	for m := b.next(); m != nil; m = b.next() {
-		if err := b.runs.Execute(b.t.Context(), *m); err != nil {
-			b.t.Fatal(err)
-		}
-	}
+	runstest.Drain(b.t, b.store.Queues, b.runs)
 }
 
 // next takes the next message off the queue; nil where there is none.
 func (b *bench) next() *runs.Message {
 	b.t.Helper()
-	ms, err := b.store.Queues.Receive(context.WithoutCancel(b.t.Context()), runs.Queue, 1, 3600e9)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	if len(ms) == 0 {
-		return nil
-	}
-	var env struct {
-		M runs.Message `json:"m"`
-	}
-	if err := json.Unmarshal(ms[0].Body, &env); err != nil {
-		b.t.Fatal(err)
-	}
-	if err := b.store.Queues.Delete(b.t.Context(), runs.Queue, ms[0]); err != nil {
-		b.t.Fatal(err)
-	}
-	return &env.M
+	return runstest.Next(b.t, b.store.Queues)
 }
 
 func (b *bench) deployable(id string) *runs.Deployable {
