@@ -10,7 +10,9 @@ import (
 )
 
 // deleteName deletes all versions of a name, deleteVersion one of them. What is
-// in use stays: the error names who uses it.
+// in use stays: the error names who uses it. Who begins to use it after that was
+// asked hears that it is gone, or has touched or named its artifacts, which then
+// outlive it.
 func (k kindOf) deleteName(w http.ResponseWriter, c call) error { return k.delete(w, c, 0) }
 
 func (k kindOf) deleteVersion(w http.ResponseWriter, c call) error {
