@@ -75,6 +75,7 @@ func azuriteRef(t *testing.T, name string) Reference {
 		t.Fatal(err)
 	}
 	c.Create(t.Context(), nil) // or it is there
+	t.Cleanup(func() { c.Delete(context.Background(), nil) })
 	return Reference{ConnectionString: a.ConnectionString(), RelativeLocation: "callers/" + name}
 }
 

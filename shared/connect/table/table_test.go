@@ -16,9 +16,13 @@ import (
 	"github.com/portico-ml/portico/shared/storage/azuritetest"
 )
 
+var tables int // made so far
+
+// azurite is a table that is not there yet.
 func azurite(t *testing.T, table string) connect.Place {
 	a := azuritetest.Shared(t)
-	return connect.Place{Source: connect.Table, URL: a.Table, Account: azuritetest.AccountName, Key: azuritetest.AccountKey, Table: table}
+	tables++
+	return connect.Place{Source: connect.Table, URL: a.Table, Account: azuritetest.AccountName, Key: azuritetest.AccountKey, Table: fmt.Sprint(table, tables)}
 }
 
 func connector() *Connector { return New(Config{Transport: http.DefaultTransport}) }
