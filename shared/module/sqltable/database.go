@@ -1,6 +1,7 @@
 package sqltable
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"database/sql/driver"
@@ -100,7 +101,7 @@ func session(ctx context.Context, f func(*database) error) error {
 	defer db.Close() //nolint:errcheck // nothing is kept
 	conn, err := db.Conn(ctx)
 	if err != nil {
-		return err
+		return cmp.Or(stopped(ctx), err)
 	}
 	defer conn.Close() //nolint:errcheck // nothing is kept
 	for id, n := range map[int]int{
@@ -201,10 +202,7 @@ func (db *database) failure(ctx context.Context, err error) error {
 	case err == nil:
 		return nil
 	case ctx.Err() != nil:
-		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			return module.Errorf(69, "the SQL script was stopped: it took too long").Because(ctx.Err())
-		}
-		return fault.Of(ctx.Err())
+		return stopped(ctx)
 	case !errors.As(err, &e):
 		return module.Errorf(69, "%s", message(err))
 	}
@@ -217,6 +215,18 @@ func (db *database) failure(ctx context.Context, err error) error {
 		return module.Errorf(138, "the SQL script makes a value of more than %d MiB", maxCell>>20)
 	}
 	return module.Errorf(69, "%s", message(err))
+}
+
+// stopped says why a script ended before its end; nil where it did not.
+func stopped(ctx context.Context) error {
+	switch err := ctx.Err(); {
+	case err == nil:
+		return nil
+	case errors.Is(err, context.DeadlineExceeded):
+		return module.Errorf(69, "the SQL script was stopped: it took too long").Because(err)
+	default:
+		return fault.Of(err)
+	}
 }
 
 func tooLarge(what string) error {

@@ -161,6 +161,11 @@ func TestStopped(t *testing.T) {
 	if _, err := run(ctx, "SELECT 1", table(t)); !fault.Is(err, fault.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
+	ctx, cancel = context.WithTimeout(t.Context(), 0)
+	defer cancel()
+	if _, err := run(ctx, "SELECT 1", table(t)); !fault.HasCode(err, "Error0069") || !strings.Contains(err.Error(), "took too long") {
+		t.Errorf("out of time before it began: %v", err)
+	}
 }
 
 // TestConcurrent: engines are shared, what scripts make is not.
