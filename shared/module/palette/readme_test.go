@@ -58,12 +58,31 @@ Parameters are given with their defaults; **bold** ones are required, some only 
 			fmt.Fprintf(&b, "| %s | %s → %s | %s | %s |\n", title(m), ports(m.Inputs), ports(m.Outputs), nature(m), parameters(m))
 		}
 	}
+	b.WriteString(differences)
 	b.WriteString("\n## Left out by design\n\n| module of the Studio | instead |\n|---|---|\n")
 	for _, r := range module.AllRefused() {
 		fmt.Fprintf(&b, "| %s | %s |\n", r.Name, r.Instead)
 	}
 	return b.Bytes()
 }
+
+// differences are what the tables cannot show: what the Studio's modules had and
+// these have not, and the other way round.
+const differences = `
+## Differences from the Studio
+
+| module | difference |
+|---|---|
+| Convert to Dataset | no choice of sparse output: tables have one form |
+| Build Counting Transform | counts the table it is given; no counts from blobs by MapReduce. Export and Import Count Table carry counts on |
+| Import Data | no on-premises gateway and no Cosmos DB. Hive is asked through HiveServer2, which needs no place for its result. Blobs are UTF-8; Excel is not read. Besides: PostgreSQL, MySQL, JSON lines, Parquet, named connections |
+| Export Data | Hive tables are written through HiveServer2. Besides: PostgreSQL, MySQL, JSON lines, Parquet, named connections |
+| Preprocess Text | English only |
+| Assign Data to Clusters, Train Clustering Model | clusters are numbered from 0 |
+| Train Model, Cross-Validate Model, Tune Model Hyperparameters | Positive class, besides: the Studio always took true, 1 or the last in order |
+| Score Model | Append contributions, besides: what each column adds to a score |
+| Multiclass Boosted Decision Tree | besides |
+`
 
 func title(m *module.Module) string {
 	if len(m.Aliases) == 0 {
