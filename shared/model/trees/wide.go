@@ -5,14 +5,16 @@ import (
 	"unsafe"
 )
 
+//go:generate go run ./gen
+
 // The wide path scores a block of rows with 64-byte vectors, one byte a row,
 // and few rows one by one, a vector for all tests of a tree, on processors that
 // have the instructions. Its sums are the scalar path's to the bit, for each row's
 // leaves are added in the same order.
 //
 // An output's trees are laid out in runs of one kind, chosen for eight trees at
-// a time. Perfect trees are walked level by level (gen_amd64.go); of the others
-// every test is asked, however deep and lop-sided they are (genask_amd64.go).
+// a time. Perfect trees are walked level by level (gen/walk.go); of the others
+// every test is asked, however deep and lop-sided they are (gen/ask.go).
 // Single rows have kernels where no tree but a perfect one has more than 64 leaves;
 // else they take the portable path. A forest with a tree of more than manyNodes
 // nodes takes it with all its rows.
