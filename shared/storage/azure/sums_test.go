@@ -2,9 +2,11 @@ package azure_test
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/storage"
@@ -30,22 +32,23 @@ func TestBytesChangedOnTheirWay(t *testing.T) {
 		t.Fatal(err)
 	}
 	const good, bad = "A,1\n", "A,1\nF,4\n"
+	folder := fmt.Sprintf("w%d/", time.Now().UnixNano()) // Azurite is everybody's
 	put := func(body string) error {
-		_, err := s.Blobs.Put(t.Context(), "w/put", []byte(body), nil, storage.Condition{})
+		_, err := s.Blobs.Put(t.Context(), folder+"put", []byte(body), nil, storage.Condition{})
 		return err
 	}
 	part := func(body string) error {
-		return s.Blobs.PutPart(t.Context(), "w/part", storage.PartID{1}, []byte(body))
+		return s.Blobs.PutPart(t.Context(), folder+"part", storage.PartID{1}, []byte(body))
 	}
 	for name, write := range map[string]func(string) error{"put": put, "part": part} {
 		if err := write(bad); !fault.Is(err, fault.Unavailable) {
 			t.Errorf("%s of bytes that change: %v", name, err)
 		}
 	}
-	if _, err := s.Blobs.Head(t.Context(), "w/put"); !fault.Is(err, fault.NotFound) {
+	if _, err := s.Blobs.Head(t.Context(), folder+"put"); !fault.Is(err, fault.NotFound) {
 		t.Errorf("the blob is there: %v", err)
 	}
-	if parts, err := s.Blobs.Parts(t.Context(), "w/part"); len(parts) > 0 || err != nil {
+	if parts, err := s.Blobs.Parts(t.Context(), folder+"part"); len(parts) > 0 || err != nil {
 		t.Errorf("parts %v, %v", parts, err)
 	}
 	for name, write := range map[string]func(string) error{"put": put, "part": part} {

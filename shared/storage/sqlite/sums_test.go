@@ -20,10 +20,7 @@ const sumBlock = 256 << 10
 // noise returns n bytes, the same at each call.
 func noise(n int) []byte {
 	b := make([]byte, n)
-	r := rand.New(rand.NewPCG(1, uint64(n)))
-	for i := range b {
-		b[i] = byte(r.Uint32())
-	}
+	rand.NewChaCha8([32]byte{1}).Read(b)
 	return b
 }
 
@@ -101,6 +98,7 @@ func TestDamage(t *testing.T) {
 		}
 	}
 	const middle = 2*sumBlock + 77 // bytes of the middle part, which begins at 1000
+	s := open(t, t.TempDir(), sqlite.Options{})
 	for name, tt := range map[string]struct {
 		damage func(path string) error
 		good   int64 // bytes of the blob before the damaged block
@@ -115,9 +113,9 @@ func TestDamage(t *testing.T) {
 		"gone":            {os.Remove, 1000, "the file is gone at bytes 1000 to 525364"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := open(t, t.TempDir(), sqlite.Options{})
-			all := threeParts(t, s, "w/a")
-			path, err := s.Path(storage.Container, "w/a", 1000)
+			key := "w/" + strings.ReplaceAll(name, " ", "-")
+			all := threeParts(t, s, key)
+			path, err := s.Path(storage.Container, key, 1000)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -126,8 +124,8 @@ func TestDamage(t *testing.T) {
 			}
 			size := int64(len(all))
 			for _, atOnce := range []int{1000, 1 << 30} {
-				got, err := readRange(t.Context(), s, "w/a", 0, size, atOnce)
-				if !fault.Is(err, fault.Damaged) || !strings.Contains(err.Error(), "w/a") || !strings.Contains(err.Error(), tt.says) {
+				got, err := readRange(t.Context(), s, key, 0, size, atOnce)
+				if !fault.Is(err, fault.Damaged) || !strings.Contains(err.Error(), key) || !strings.Contains(err.Error(), tt.says) {
 					t.Errorf("%d at once: %v, want %q", atOnce, err, tt.says)
 				}
 				if int64(len(got)) != tt.good || !bytes.Equal(got, all[:tt.good]) {
@@ -135,11 +133,11 @@ func TestDamage(t *testing.T) {
 				}
 			}
 			// One byte of the damaged block, and the blob's other parts.
-			if _, err := readRange(t.Context(), s, "w/a", tt.good+1, tt.good+2, 1); !fault.Is(err, fault.Damaged) {
+			if _, err := readRange(t.Context(), s, key, tt.good+1, tt.good+2, 1); !fault.Is(err, fault.Damaged) {
 				t.Errorf("a byte of the block: %v", err)
 			}
 			for _, r := range [][2]int64{{0, 1000}, {1000 + middle, size}} {
-				if got, err := readRange(t.Context(), s, "w/a", r[0], r[1], 1<<30); err != nil || !bytes.Equal(got, all[r[0]:r[1]]) {
+				if got, err := readRange(t.Context(), s, key, r[0], r[1], 1<<30); err != nil || !bytes.Equal(got, all[r[0]:r[1]]) {
 					t.Errorf("bytes %d to %d, which are sound: %v", r[0], r[1], err)
 				}
 			}
