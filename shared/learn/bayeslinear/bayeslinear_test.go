@@ -3,27 +3,12 @@ package bayeslinear_test
 import (
 	"testing"
 
-	"github.com/portico-ml/portico/shared/learn"
 	"github.com/portico-ml/portico/shared/learn/bayeslinear"
 	"github.com/portico-ml/portico/shared/learn/learntest"
 )
 
-func learner(t testing.TB, o bayeslinear.Options) learn.Learner {
-	t.Helper()
-	l, err := bayeslinear.New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return l
-}
-
-// strict is o without unknown levels.
-func strict(o bayeslinear.Options) bayeslinear.Options {
-	o.UnknownLevels = false
-	return o
-}
-
 func TestSuite(t *testing.T) {
-	o := bayeslinear.Defaults
-	learntest.Suite{Learner: learner(t, o), Strict: learner(t, strict(o)), Steps: 0, Weights: 1e-9, Error: 1.5}.Run(t)
+	o, strict := bayeslinear.Defaults, bayeslinear.Defaults
+	strict.UnknownLevels = false
+	learntest.Suite{Learner: learntest.Must(bayeslinear.New(o)), Strict: learntest.Must(bayeslinear.New(strict)), Steps: 0, Weights: 1e-9, Error: 1.5}.Run(t)
 }

@@ -20,23 +20,16 @@ import (
 )
 
 // must returns a learner whose options hold.
-func must[L learn.Learner](l L, err error) L {
-	if err != nil {
-		panic(err)
-	}
-	return l
-}
-
 func TestSuite(t *testing.T) {
 	known, unknown := Options{Trees: 10, Seed: 5}, Options{Trees: 10, Seed: 5, UnknownLevels: true}
 	quantiles := QuantileOptions{Trees: 20, Leaves: 60, LeafRows: 3, Seed: 5, Quantiles: []float64{0.5}, Bagging: 1, Features: 1}
 	wild := quantiles
 	wild.UnknownLevels = true
 	suites := map[string]learntest.Suite{
-		"two classes":     {Learner: must(TwoClass(unknown)), Strict: must(TwoClass(known)), Steps: 4, Error: 0.09},
-		"several classes": {Learner: must(Multiclass(unknown)), Strict: must(Multiclass(known)), Steps: 4, Error: 0.13},
-		"values":          {Learner: must(Regression(unknown)), Strict: must(Regression(known)), Steps: 4, Error: 0.6},
-		"quantiles":       {Learner: must(NewQuantile(wild)), Strict: must(NewQuantile(quantiles)), Steps: 9, Error: 0.6},
+		"two classes":     {Learner: learntest.Must(TwoClass(unknown)), Strict: learntest.Must(TwoClass(known)), Steps: 4, Error: 0.09},
+		"several classes": {Learner: learntest.Must(Multiclass(unknown)), Strict: learntest.Must(Multiclass(known)), Steps: 4, Error: 0.13},
+		"values":          {Learner: learntest.Must(Regression(unknown)), Strict: learntest.Must(Regression(known)), Steps: 4, Error: 0.6},
+		"quantiles":       {Learner: learntest.Must(NewQuantile(wild)), Strict: learntest.Must(NewQuantile(quantiles)), Steps: 9, Error: 0.6},
 	}
 	for name, s := range suites {
 		t.Run(name, s.Run)
@@ -56,7 +49,7 @@ func TestWeights(t *testing.T) {
 		twice.WriteString(strings.Repeat(row, w))
 	}
 	a, b := learntest.Table(t, weighted.String()), learntest.Table(t, twice.String())
-	l := must(Regression(Options{Replicate: true, Splits: 1 << 20, Depth: 4, Seed: 2}))
+	l := learntest.Must(Regression(Options{Replicate: true, Splits: 1 << 20, Depth: 4, Seed: 2}))
 	got, want := learntest.Score(t, learntest.Train(t, l, a, "y"), a), learntest.Score(t, learntest.Train(t, l, b, "y"), a)
 	for _, name := range []string{model.ScoredMean, model.ScoredDeviation} {
 		x, y := learntest.Numbers(t, got, name), learntest.Numbers(t, want, name)
@@ -84,7 +77,7 @@ func xor(rows int, seed uint64) *learn.Data {
 }
 
 func TestXOR(t *testing.T) {
-	trained, err := must(TwoClass(Options{Seed: 1})).Train(t.Context(), xor(1000, 1), learn.NewSession())
+	trained, err := learntest.Must(TwoClass(Options{Seed: 1})).Train(t.Context(), xor(1000, 1), learn.NewSession())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +102,7 @@ func TestXOR(t *testing.T) {
 func TestOneTree(t *testing.T) {
 	f := learntest.Table(t, "x,y\n1,no\n2,no\n3,no\n11,yes\n12,no\n13,yes\n")
 	o := Options{Trees: 1, Depth: 1, Replicate: true}
-	p := learntest.Numbers(t, learntest.Score(t, learntest.Train(t, must(TwoClass(o)), f, "y"), f), model.ScoredProbabilities)
+	p := learntest.Numbers(t, learntest.Score(t, learntest.Train(t, learntest.Must(TwoClass(o)), f, "y"), f), model.ScoredProbabilities)
 	// x < 7: 3 no. Else 2 yes and 1 no. Half a sample, a third of it yes.
 	left, right := (0.5/3)/3.5, (2+0.5/3)/3.5
 	for r, want := range []float64{left, left, left, right, right, right} {
@@ -118,7 +111,7 @@ func TestOneTree(t *testing.T) {
 		}
 	}
 	f = learntest.Table(t, "x,y\n1,10\n2,14\n11,100\n12,110\n13,120\n")
-	scored := learntest.Score(t, learntest.Train(t, must(Regression(o)), f, "y"), f)
+	scored := learntest.Score(t, learntest.Train(t, learntest.Must(Regression(o)), f, "y"), f)
 	mean, deviation := learntest.Numbers(t, scored, model.ScoredMean), learntest.Numbers(t, scored, model.ScoredDeviation)
 	for r, want := range [][2]float64{{12, 2}, {12, 2}, {110, math.Sqrt(200. / 3)}, {110, math.Sqrt(200. / 3)}, {110, math.Sqrt(200. / 3)}} {
 		if math.Abs(mean[r]-want[0]) > 1e-9 || math.Abs(deviation[r]-want[1]) > 1e-9 {
@@ -226,7 +219,7 @@ func TestSplits(t *testing.T) {
 		d.Label = append(d.Label, y)
 	}
 	fit := func(splits int) float64 {
-		trained, err := must(TwoClass(Options{Splits: splits, Depth: 4, Replicate: true})).Train(t.Context(), d, learn.NewSession())
+		trained, err := learntest.Must(TwoClass(Options{Splits: splits, Depth: 4, Replicate: true})).Train(t.Context(), d, learn.NewSession())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -379,7 +372,7 @@ func TestOptions(t *testing.T) {
 			}
 		})
 	}
-	q := must(NewQuantile(QuantileOptions{Quantiles: []float64{0.9, 0.1, 0.9}}))
+	q := learntest.Must(NewQuantile(QuantileOptions{Quantiles: []float64{0.9, 0.1, 0.9}}))
 	if diff := cmp.Diff([]float64{0.1, 0.9}, q.o.Quantiles); diff != "" {
 		t.Errorf("quantiles out of order and twice:\n%s", diff)
 	}
@@ -397,7 +390,7 @@ func TestLabels(t *testing.T) {
 		}
 		return b.String()
 	}
-	l := must(Regression(Options{}))
+	l := learntest.Must(Regression(Options{}))
 	for _, scale := range []float64{1e-300, 1e-150, 1, 1e146} {
 		f := learntest.Table(t, rows(scale))
 		mean := learntest.Numbers(t, learntest.Score(t, learntest.Train(t, l, f, "y"), f), model.ScoredMean)

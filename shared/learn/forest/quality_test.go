@@ -29,7 +29,7 @@ func TestPinball(t *testing.T) {
 	f := learntest.File(t, "testdata/diabetes.csv")
 	fold := f.Col("fold")
 	f = &frame.Frame{Cols: f.Cols[1:]}
-	l := must(NewQuantile(QuantileOptions{Quantiles: golden.Quantiles}))
+	l := learntest.Must(NewQuantile(QuantileOptions{Quantiles: golden.Quantiles}))
 	var ours [][]float64
 	for k := range int64(10) {
 		var train, test []int

@@ -15,20 +15,13 @@ import (
 	"github.com/portico-ml/portico/shared/model/dag"
 )
 
-func must(j *Jungle, err error) *Jungle {
-	if err != nil {
-		panic(err)
-	}
-	return j
-}
-
 func TestSuite(t *testing.T) {
 	known := Options{Graphs: 10, Width: 12, Steps: 300, Seed: 3}
 	unknown := known
 	unknown.UnknownLevels = true
 	suites := map[string]learntest.Suite{
-		"two classes":     {Learner: must(TwoClass(unknown)), Strict: must(TwoClass(known)), Steps: 4, Error: 0.09},
-		"several classes": {Learner: must(Multiclass(unknown)), Strict: must(Multiclass(known)), Steps: 4, Error: 0.14},
+		"two classes":     {Learner: learntest.Must(TwoClass(unknown)), Strict: learntest.Must(TwoClass(known)), Steps: 4, Error: 0.09},
+		"several classes": {Learner: learntest.Must(Multiclass(unknown)), Strict: learntest.Must(Multiclass(known)), Steps: 4, Error: 0.14},
 	}
 	for name, s := range suites {
 		t.Run(name, s.Run)
@@ -90,7 +83,7 @@ func accuracy(m *dag.Model, d *learn.Data) float64 {
 func TestWidth(t *testing.T) {
 	d, test := checkers(3000, 3, 0.1, 1), checkers(1000, 3, 0, 2)
 	for _, width := range []int{8, 16, 64} {
-		m := train(t, must(Multiclass(Options{Graphs: 4, Width: width, Depth: 20, Seed: 1})), d)
+		m := train(t, learntest.Must(Multiclass(Options{Graphs: 4, Width: width, Depth: 20, Seed: 1})), d)
 		s := m.Stats()
 		if s.Widest > width || s.Widest < width*3/4 {
 			t.Errorf("a level of %d nodes, the bound is %d", s.Widest, width)
@@ -105,7 +98,7 @@ func TestWidth(t *testing.T) {
 			t.Errorf("width %d: an accuracy of %v", width, a)
 		}
 	}
-	m := train(t, must(Multiclass(Options{Graphs: 2, Depth: 5, Seed: 1})), d)
+	m := train(t, learntest.Must(Multiclass(Options{Graphs: 2, Depth: 5, Seed: 1})), d)
 	if s := m.Stats(); s.Shared > 0 {
 		t.Errorf("where there is room for all, %d nodes are shared", s.Shared)
 	}
@@ -115,8 +108,8 @@ func TestWidth(t *testing.T) {
 // much as a wide one, with fewer nodes.
 func TestNarrow(t *testing.T) {
 	d, test := checkers(8000, 3, 0.5, 3), checkers(2000, 3, 0, 4)
-	narrow := train(t, must(Multiclass(Options{Graphs: 4, Width: 24, Depth: 16, Seed: 2})), d)
-	wide := train(t, must(Multiclass(Options{Graphs: 4, Width: 1 << 12, Depth: 16, Seed: 2})), d)
+	narrow := train(t, learntest.Must(Multiclass(Options{Graphs: 4, Width: 24, Depth: 16, Seed: 2})), d)
+	wide := train(t, learntest.Must(Multiclass(Options{Graphs: 4, Width: 1 << 12, Depth: 16, Seed: 2})), d)
 	a, b := accuracy(narrow, test), accuracy(wide, test)
 	small, large := narrow.Stats().Nodes, wide.Stats().Nodes
 	if a < 0.8 || a < b-0.03 || small > large*2/3 {
@@ -220,7 +213,7 @@ func TestStepNeverWorse(t *testing.T) {
 // TestFewRows does not split what chance explains.
 func TestFewRows(t *testing.T) {
 	noise := checkers(200, 2, 1, 8)
-	if n := train(t, must(TwoClass(Options{Graphs: 1, Replicate: true})), noise).Stats().Nodes; n > 60 {
+	if n := train(t, learntest.Must(TwoClass(Options{Graphs: 1, Replicate: true})), noise).Stats().Nodes; n > 60 {
 		t.Errorf("%d nodes of noise", n)
 	}
 	clear := checkers(40, 2, 0, 9)
@@ -230,7 +223,7 @@ func TestFewRows(t *testing.T) {
 			clear.Label[r] = 1
 		}
 	}
-	if n := train(t, must(TwoClass(Options{Graphs: 1, Replicate: true})), clear).Stats().Nodes; n != 3 {
+	if n := train(t, learntest.Must(TwoClass(Options{Graphs: 1, Replicate: true})), clear).Stats().Nodes; n != 3 {
 		t.Errorf("%d nodes of one clear split", n)
 	}
 }

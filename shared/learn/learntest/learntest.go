@@ -14,6 +14,14 @@ import (
 	"github.com/portico-ml/portico/shared/model"
 )
 
+// Must returns a learner whose options are known to be possible.
+func Must[L learn.Learner](l L, err error) L {
+	if err != nil {
+		panic(err)
+	}
+	return l
+}
+
 // Table reads CSV as a new dataset would be; a column called weight has that
 // role.
 func Table(t testing.TB, csv string) *frame.Frame {
