@@ -15,7 +15,7 @@ SEED ?= 1
 .PHONY: help run test check fmt vuln stage dist cli bench bench-batch bench-engine bench-experiment bench-learn bench-scale quality kill fuzz token azurite databases size clean
 
 help: ## list what there is to do
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # What compiles little builds what compiles much, and shows how far it is.
 BUILD = $(GO) run ./infra/local/build
