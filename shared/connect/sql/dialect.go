@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	"net"
 	"regexp"
 	"strconv"
@@ -41,11 +42,15 @@ type dialect struct {
 	// exists is a query that gives a row where table (schema, name) exists;
 	// a schema of "" is the connection's own.
 	exists string
-	// ledger makes the table of deliveries, unless it is there; enter enters
-	// one, and known looks for one.
+	// ledger makes the table of deliveries, unless it is there: their names are
+	// told apart by case. enter enters one, and known looks for one.
 	ledger, enter, known string
 	// ddlCommits says that making a table ends a transaction.
 	ddlCommits bool
+	// made stands behind the columns of a table that we make. engine, where a
+	// database has several, is a query like exists for the engine of a table that
+	// has no transactions.
+	made, engine string
 
 	connector func(*server) (driver.Connector, error)
 	// reason is what the server said, without cells; final that saying it again
@@ -71,7 +76,7 @@ var dialects = map[connect.Kind]dialect{
 			frame.DateTime, "DATE DATETIME DATETIME2 SMALLDATETIME DATETIMEOFFSET",
 			frame.String, "CHAR NCHAR VARCHAR NVARCHAR TEXT NTEXT XML JSON TIME UNIQUEIDENTIFIER"),
 		exists: `SELECT 1 FROM INFORMATION_SCHEMA.TABLES WHERE TABLE_NAME = @p2 AND TABLE_SCHEMA = COALESCE(NULLIF(@p1, ''), SCHEMA_NAME())`,
-		ledger: `IF OBJECT_ID(N'portico_delivered') IS NULL CREATE TABLE portico_delivered (delivery nvarchar(200) NOT NULL PRIMARY KEY, at datetime2 NOT NULL DEFAULT SYSUTCDATETIME())`,
+		ledger: `IF OBJECT_ID(N'portico_delivered') IS NULL CREATE TABLE portico_delivered (delivery nvarchar(200) COLLATE Latin1_General_BIN2 NOT NULL PRIMARY KEY, at datetime2 NOT NULL DEFAULT SYSUTCDATETIME())`,
 		enter:  `INSERT INTO portico_delivered (delivery) VALUES (@p1)`,
 		known:  `SELECT 1 FROM portico_delivered WHERE delivery = @p1`,
 
@@ -111,9 +116,13 @@ var dialects = map[connect.Kind]dialect{
 			frame.String, "CHAR VARCHAR TEXT TINYTEXT MEDIUMTEXT LONGTEXT ENUM SET JSON TIME NULL"),
 		zeroDate: true,
 		exists:   `SELECT 1 FROM information_schema.tables WHERE table_schema = COALESCE(NULLIF(?, ''), DATABASE()) AND table_name = ?`,
-		ledger:   `CREATE TABLE IF NOT EXISTS portico_delivered (delivery varchar(200) PRIMARY KEY, at timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP)`,
-		enter:    `INSERT INTO portico_delivered (delivery) VALUES (?)`,
-		known:    `SELECT 1 FROM portico_delivered WHERE delivery = ?`,
+		engine: `SELECT t.ENGINE FROM information_schema.tables t JOIN information_schema.engines e ON e.ENGINE = t.ENGINE
+			WHERE t.table_schema = COALESCE(NULLIF(?, ''), DATABASE()) AND t.table_name = ? AND e.TRANSACTIONS = 'NO'`,
+		// Whatever the server's own engine and characters are.
+		made:   " ENGINE=InnoDB DEFAULT CHARSET=utf8mb4",
+		ledger: `CREATE TABLE IF NOT EXISTS portico_delivered (delivery varchar(200) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PRIMARY KEY, at timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP) ENGINE=InnoDB`,
+		enter:  `INSERT INTO portico_delivered (delivery) VALUES (?)`,
+		known:  `SELECT 1 FROM portico_delivered WHERE delivery = ?`,
 
 		connector: mySQL, reason: mySQLReason, bulk: mySQLBulk,
 	},
@@ -264,6 +273,10 @@ func postgresReason(err error) (string, bool, bool) {
 	msg, class := e.Message, e.Code[:min(2, len(e.Code))]
 	if class == "22" { // data: the value stands behind the colon
 		msg, _, _ = strings.Cut(msg, `: "`)
+	}
+	if _, at, ok := strings.Cut(e.Where, ", column "); ok && e.ColumnName == "" && strings.HasPrefix(e.Where, "COPY ") {
+		column, _, _ := strings.Cut(at, ": ") // behind which the value stands
+		msg += fmt.Sprintf(" (column %q)", column)
 	}
 	switch class {
 	case "08", "40", "53", "55", "57", "58": // connection, rollback, resources, in use, shutdown, system

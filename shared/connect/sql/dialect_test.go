@@ -14,7 +14,7 @@ func TestCreate(t *testing.T) {
 	for kind, want := range map[connect.Kind]string{
 		connect.SQLServer:  "CREATE TABLE [s].[t]]x] ([id] int NULL, [big] bigint NULL, [amount] float NULL, [yes] bit NULL, [when] datetime2 NULL, [te\"x] nvarchar(max) NULL, [level] nvarchar(max) NULL)",
 		connect.PostgreSQL: `CREATE TABLE "s"."t]x" ("id" integer NULL, "big" bigint NULL, "amount" double precision NULL, "yes" boolean NULL, "when" timestamp NULL, "te""x" text NULL, "level" text NULL)`,
-		connect.MySQL:      "CREATE TABLE `s`.`t]x` (`id` int NULL, `big` bigint NULL, `amount` double NULL, `yes` boolean NULL, `when` datetime(6) NULL, `te\"x` longtext NULL, `level` longtext NULL)",
+		connect.MySQL:      "CREATE TABLE `s`.`t]x` (`id` int NULL, `big` bigint NULL, `amount` double NULL, `yes` boolean NULL, `when` datetime(6) NULL, `te\"x` longtext NULL, `level` longtext NULL) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4",
 	} {
 		s := &sink{&server{connect.Place{Source: kind}, dialects[kind], nil}, name{"s", "t]x"}}
 		from, names, err := s.columns(everyType)

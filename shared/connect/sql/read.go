@@ -22,26 +22,26 @@ type source struct{ *server }
 
 // Open runs the query.
 func (s *source) Open(ctx context.Context) (*connect.Records, error) {
-	db, conn, err := s.open(ctx)
+	conn, err := s.open(ctx)
 	if err != nil {
 		return nil, err
 	}
 	rows, err := conn.QueryContext(ctx, s.Query)
 	if err != nil {
-		db.Close()
+		conn.Close()
 		return nil, s.fail(ctx, 69, "query", err)
 	}
 	r := &reader{server: s.server, rows: rows}
 	if err := r.columns(); err != nil {
 		rows.Close()
-		db.Close()
+		conn.Close()
 		return nil, err
 	}
 	return &connect.Records{
 		Count: -1, Schema: r.into.Schema(), Next: r.next,
 		Release: func() error {
 			rows.Close()
-			db.Close() // what was read was read: no error of leaving matters
+			conn.Close()
 			return nil
 		},
 	}, nil

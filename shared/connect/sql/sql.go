@@ -90,22 +90,38 @@ const (
 	lockWithin    = 30 * time.Second
 )
 
-// open connects; the connection is the caller's to close with the database.
-func (s *server) open(ctx context.Context) (db *sql.DB, conn *sql.Conn, err error) {
+// session is one connection to a server, with the pool that the driver demands.
+type session struct {
+	*sql.Conn
+	db *sql.DB
+}
+
+// Close leaves the server. The pool alone would not do: it forgets a connection
+// that is in use, and the server keeps it.
+func (s *session) Close() {
+	_ = s.Conn.Close() // what was read was read: no error of leaving matters
+	_ = s.db.Close()
+}
+
+// open connects; the session is the caller's to close.
+func (s *server) open(ctx context.Context) (*session, error) {
 	connector, err := s.connector(s)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	db = sql.OpenDB(connector)
+	db := sql.OpenDB(connector)
 	db.SetMaxOpenConns(1)
 	first, cancel := context.WithTimeout(ctx, connectWithin)
 	defer cancel()
-	if conn, err = db.Conn(first); err == nil {
-		err = conn.PingContext(first)
-	}
+	conn, err := db.Conn(first)
 	if err != nil {
 		db.Close()
-		return nil, nil, s.fail(ctx, 15, "connect to the database", err)
+		return nil, s.fail(ctx, 15, "connect to the database", err)
 	}
-	return db, conn, nil
+	opened := &session{conn, db}
+	if err := conn.PingContext(first); err != nil {
+		opened.Close()
+		return nil, s.fail(ctx, 15, "connect to the database", err)
+	}
+	return opened, nil
 }

@@ -10,6 +10,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -65,11 +66,11 @@ func do(t *testing.T, p connect.Place, statements ...string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, conn, err := s.open(t.Context())
+	conn, err := s.open(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close()
+	defer conn.Close()
 	for _, q := range statements {
 		if _, err := conn.ExecContext(t.Context(), q); err != nil {
 			t.Fatalf("%s: %v", q, err)
@@ -306,21 +307,21 @@ func TestSink_locked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, conn, err := s.open(t.Context())
+	conn, err := s.open(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close()
+	defer conn.Close()
 	for _, q := range []string{"BEGIN", "LOCK TABLE locked IN ACCESS EXCLUSIVE MODE"} {
 		if _, err := conn.ExecContext(t.Context(), q); err != nil {
 			t.Fatal(err)
 		}
 	}
-	other, waiting, err := s.open(t.Context())
+	waiting, err := s.open(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer other.Close()
+	defer waiting.Close()
 	var within string
 	if err := waiting.QueryRowContext(t.Context(), "SHOW lock_timeout").Scan(&within); err != nil || within != lockWithin.String() {
 		t.Errorf("a lock is waited for %s, %v", within, err)
@@ -359,6 +360,148 @@ func TestSink_columns(t *testing.T) {
 		}
 		if err := connect.Write(t.Context(), sink, table(t, everyCell, everyType), ""); !fault.HasCode(err, "Error0001") {
 			t.Errorf("a column that is not there: %v", err)
+		}
+		p.Columns, p.TableColumns = []string{"id", "level"}, []string{"Id", "Id"}
+		if sink, err = connector().Sink(p); err != nil {
+			t.Fatal(err)
+		}
+		if err := sink.Check(t.Context(), everyType); !fault.HasCode(err, "Error0017") || !strings.Contains(err.Error(), `"Id"`) {
+			t.Errorf("a column that is written twice: %v", err)
+		}
+	})
+}
+
+// TestSink_mySQL: a table that we make takes any text, also where the server's
+// own take few; one that could not take rows back is refused.
+func TestSink_mySQL(t *testing.T) {
+	p := dbtest.MariaDB(t)
+	do(t, p, "DROP TABLE IF EXISTS texts, loose, portico_delivered", "CREATE TABLE loose (id int, level text) ENGINE=MyISAM", "ALTER DATABASE portico CHARACTER SET latin1")
+	defer do(t, p, "ALTER DATABASE portico CHARACTER SET utf8mb4")
+	p.Table = "texts"
+	some := frame.Schema{{Name: "level", Type: frame.String, Nullable: true}}
+	sink, err := connector().Sink(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sink.Check(t.Context(), some); err != nil {
+		t.Fatal(err)
+	}
+	const texts = "level\nÄ 漢 😀\n"
+	if err := connect.Write(t.Context(), sink, table(t, texts, some), "job/texts"); err != nil {
+		t.Fatal(err)
+	}
+	if _, csv, err := rows(t, p, "SELECT * FROM texts"); err != nil || csv != texts {
+		t.Errorf("got %q, %v", csv, err)
+	}
+	if err := connect.Write(t.Context(), sink, table(t, texts, some), "job/Texts"); err != nil {
+		t.Fatal(err)
+	}
+	if _, csv, err := rows(t, p, "SELECT COUNT(*) AS n FROM texts"); err != nil || csv != "n\n2\n" {
+		t.Errorf("a delivery of another name: %q, %v", csv, err)
+	}
+	p.Table = "loose"
+	if sink, err = connector().Sink(p); err != nil {
+		t.Fatal(err)
+	}
+	checked := sink.Check(t.Context(), some)
+	_, opened := sink.Open(t.Context(), some, "")
+	for _, err := range []error{checked, opened} {
+		if !fault.HasCode(err, "Error0015") || !strings.Contains(err.Error(), "MyISAM") {
+			t.Errorf("a table without transactions: %v", err)
+		}
+	}
+}
+
+// counted is a connection that is counted while it is open.
+type counted struct {
+	net.Conn
+	once sync.Once
+	open *atomic.Int64
+}
+
+func (c *counted) Close() error {
+	c.once.Do(func() { c.open.Add(-1) })
+	return c.Conn.Close()
+}
+
+// TestLeaves: what was read or written leaves no connection behind, whatever
+// became of it.
+func TestLeaves(t *testing.T) {
+	servers(t, func(t *testing.T, p connect.Place) {
+		do(t, p, "DROP TABLE IF EXISTS leaves", "CREATE TABLE leaves (id int NOT NULL)")
+		var open, dialled atomic.Int64
+		c := New(func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := direct.DialContext(ctx, network, addr)
+			if err != nil {
+				return nil, err
+			}
+			dialled.Add(1)
+			open.Add(1)
+			return &counted{Conn: conn, open: &open}, nil
+		})
+		p.Table, p.Columns = "leaves", []string{"id"}
+		sink, err := c.Sink(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		read := func(query string) error {
+			p := p
+			p.Query = query
+			src, err := c.Source(p)
+			if err != nil {
+				return err
+			}
+			_, err = connect.ReadAll(t.Context(), src, nil, 1<<20)
+			return err
+		}
+		for _, step := range []struct {
+			name string
+			do   func() error
+			ok   bool
+		}{
+			{"check", func() error { return sink.Check(t.Context(), everyType) }, true},
+			{"check of a column that is not there", func() error {
+				return sink.Check(t.Context(), frame.Schema{{Name: "other"}})
+			}, false},
+			{"write", func() error { return connect.Write(t.Context(), sink, table(t, everyCell, everyType), "leaves") }, true},
+			{"write again", func() error { return connect.Write(t.Context(), sink, table(t, everyCell, everyType), "leaves") }, true},
+			{"abort", func() error {
+				w, err := sink.Open(t.Context(), everyType, "")
+				if err == nil {
+					w.Abort()
+				}
+				return err
+			}, true},
+			{"read", func() error { return read("SELECT id FROM leaves") }, true},
+			{"read what is not there", func() error { return read("SELECT absent FROM leaves") }, false},
+		} {
+			before := dialled.Load()
+			if err := step.do(); (err == nil) != step.ok {
+				t.Errorf("%s: %v", step.name, err)
+			}
+			if dialled.Load() == before && step.name != "check of a column that is not there" {
+				t.Errorf("%s: dialled nothing", step.name)
+			}
+			if n := open.Load(); n != 0 {
+				t.Fatalf("%s: %d connections are left open", step.name, n)
+			}
+		}
+	})
+}
+
+// TestSink_unfit: of a cell that its column does not take, the column is named
+// and the cell is not.
+func TestSink_unfit(t *testing.T) {
+	servers(t, func(t *testing.T, p connect.Place) {
+		do(t, p, "DROP TABLE IF EXISTS whole", "CREATE TABLE whole (id int, level int)")
+		p.Table, p.Columns = "whole", []string{"id", "level"}
+		sink, err := connector().Sink(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = connect.Write(t.Context(), sink, table(t, everyCell, everyType), "")
+		if !fault.HasCode(err, "Error0069") || !strings.Contains(err.Error(), "level") || strings.Contains(err.Error(), "low") {
+			t.Errorf("a text in a column of numbers: %v", err)
 		}
 	})
 }

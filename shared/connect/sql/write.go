@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -101,6 +102,9 @@ func (t *sink) columns(s frame.Schema) (from []int, names []string, err error) {
 		if len(t.TableColumns) > 0 {
 			c = t.TableColumns[k]
 		}
+		if slices.Contains(names, c) {
+			return nil, nil, fault.Module(17, "column %q of table %s is named twice: each is written once", c, t.full(t.table)).At("Columns")
+		}
 		names = append(names, c)
 	}
 	return from, names, nil
@@ -112,7 +116,7 @@ func (t *sink) create(s frame.Schema, from []int, names []string) string {
 	for k, i := range from {
 		cols[k] = t.quote(names[k]) + " " + t.types[s[i].Type] + " NULL"
 	}
-	return "CREATE TABLE " + t.full(t.table) + " (" + strings.Join(cols, ", ") + ")"
+	return "CREATE TABLE " + t.full(t.table) + " (" + strings.Join(cols, ", ") + ")" + t.made
 }
 
 // execer is a connection or a transaction.
@@ -152,18 +156,20 @@ func (t *sink) check(ctx context.Context, s frame.Schema) error {
 	if err != nil {
 		return err
 	}
-	db, conn, err := t.open(ctx)
+	conn, err := t.open(ctx)
 	if err != nil {
 		return err
 	}
-	defer db.Close()
+	defer conn.Close()
 	there, err := t.has(ctx, conn, t.exists, t.table.schema, t.table.table)
 	if err != nil {
 		return t.fail(ctx, 15, "look for table "+t.full(t.table), err)
 	}
 	switch {
 	case there:
-		err = t.compare(ctx, conn, names)
+		if err = t.transacted(ctx, conn); err == nil {
+			err = t.compare(ctx, conn, names)
+		}
 	case !t.ddlCommits:
 		err = t.rehearse(ctx, conn, t.create(s, from, names))
 	}
@@ -174,7 +180,7 @@ func (t *sink) check(ctx context.Context, s frame.Schema) error {
 }
 
 // rehearse makes the table and takes it back.
-func (t *sink) rehearse(ctx context.Context, conn *sql.Conn, create string) error {
+func (t *sink) rehearse(ctx context.Context, conn *session, create string) error {
 	tx, err := conn.BeginTx(ctx, nil)
 	if err != nil {
 		return t.fail(ctx, 15, "begin a transaction", err)
@@ -184,8 +190,25 @@ func (t *sink) rehearse(ctx context.Context, conn *sql.Conn, create string) erro
 	return t.fail(ctx, 15, "make table "+t.full(t.table), err)
 }
 
+// transacted refuses a table that has no transactions: a delivery that fails
+// would leave some of its rows there, and the next try would write them again.
+func (t *sink) transacted(ctx context.Context, db execer) error {
+	if t.engine == "" {
+		return nil
+	}
+	var engine string
+	err := db.QueryRowContext(ctx, t.engine, t.table.schema, t.table.table).Scan(&engine)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return t.fail(ctx, 15, "look at table "+t.full(t.table), err)
+	}
+	return fault.Module(15, "%s %s: table %s is of the engine %s, which has no transactions, so that what fails could not be taken back: let it be of InnoDB", t.name, t.Server, t.full(t.table), engine).At("Table")
+}
+
 // compare refuses a table that lacks a column.
-func (t *sink) compare(ctx context.Context, conn *sql.Conn, names []string) error {
+func (t *sink) compare(ctx context.Context, conn *session, names []string) error {
 	quoted := make([]string, len(names))
 	for i, n := range names {
 		quoted[i] = t.quote(n)
@@ -218,7 +241,7 @@ func (t *sink) Open(ctx context.Context, s frame.Schema, delivery string) (conne
 	if w.from, w.names, err = t.columns(s); err != nil {
 		return nil, err
 	}
-	if w.db, w.conn, err = t.open(ctx); err != nil {
+	if w.conn, err = t.open(ctx); err != nil {
 		return nil, err
 	}
 	if err := w.begin(ctx, delivery); err != nil {
@@ -239,8 +262,7 @@ type writer struct {
 	schema frame.Schema
 	from   []int
 	names  []string
-	db     *sql.DB
-	conn   *sql.Conn
+	conn   *session
 	tx     *sql.Tx
 	bulk   bulk
 }
@@ -252,6 +274,11 @@ func (w *writer) begin(ctx context.Context, delivery string) error {
 	}
 	if delivery != "" {
 		if err := w.keepLedger(ctx, w.conn); err != nil {
+			return err
+		}
+	}
+	if there {
+		if err := w.transacted(ctx, w.conn); err != nil {
 			return err
 		}
 	}
@@ -311,7 +338,7 @@ func (w *writer) Commit(ctx context.Context) error {
 		return w.fail(ctx, 69, "write to table "+w.full(w.table), err)
 	}
 	w.tx = nil
-	w.db.Close()
+	w.conn.Close()
 	return nil
 }
 
@@ -325,5 +352,5 @@ func (w *writer) rollback() {
 // Abort undoes what was written.
 func (w *writer) Abort() {
 	w.rollback()
-	w.db.Close()
+	w.conn.Close()
 }
