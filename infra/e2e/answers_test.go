@@ -281,7 +281,7 @@ func (s *site) throttled(t *testing.T) {
 			says: []string{fmt.Sprintf("Request was throttled for %s endpoint. The maximum concurrency for the endpoint is %d.", c.name, c.limit)},
 		}
 		seen := 0
-		for deadline := time.Now().Add(20 * time.Second); seen == 0 && time.Now().Before(deadline); {
+		for deadline := time.Now().Add(patience); seen == 0 && time.Now().Before(deadline); {
 			var wg sync.WaitGroup
 			var mu sync.Mutex
 			for range 6 * c.limit {

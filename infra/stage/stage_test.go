@@ -202,7 +202,9 @@ func TestUnderTheLocalHost(t *testing.T) {
 		t.Errorf("%d %s", code, body)
 	}
 	log.await(t, `"request_id":"`+header.Get("x-ms-request-id")+`"`)
-	for line := range strings.SplitSeq(strings.TrimSpace(log.String()), "\n") {
+	said := log.String()
+	said = said[:strings.LastIndexByte(said, '\n')] // the last line may be on its way
+	for line := range strings.SplitSeq(said, "\n") {
 		if !json.Valid([]byte(line)) || strings.Contains(line, "hunter") {
 			t.Errorf("not a line of ours: %q", line)
 		}

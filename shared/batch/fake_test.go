@@ -408,7 +408,7 @@ func (r *rig) run(queue string, m storage.Message) error {
 func (r *rig) drain() {
 	r.t.Helper()
 	for n := 0; ; n++ {
-		if n > 5000 {
+		if n > 20_000 {
 			r.t.Fatalf("the queues do not drain:\n%s", r.log.String())
 		}
 		if !r.deliver(JobQueue) && !r.deliver(ChunkQueue) {
