@@ -62,11 +62,13 @@ func groupColumns(features []Feature) ([]column, error) {
 			return nil, broken("column %q has levels %s for feature %q, and others for another", f.Column, brief(f.Levels), f.Name)
 		}
 	}
-	if err := collectLevels(features, columns, byName); err != nil {
+	places, err := collectLevels(features, columns, byName)
+	if err != nil {
 		return nil, err
 	}
 	for i := range features {
-		if err := columns[byName[features[i].Column]].add(i, &features[i]); err != nil {
+		k := byName[features[i].Column]
+		if err := columns[k].add(i, &features[i], places[k]); err != nil {
 			return nil, broken("feature %q: %v", features[i].Name, err)
 		}
 	}
@@ -82,41 +84,42 @@ func brief(levels []string) string {
 }
 
 // collectLevels takes the levels of columns that list none from their
-// indicators, and checks all.
-func collectLevels(features []Feature, columns []column, byName map[string]int) error {
-	seen := make([]map[string]bool, len(columns))
+// indicators, checks all, and returns where each stands in its column's.
+func collectLevels(features []Feature, columns []column, byName map[string]int) ([]map[string]int32, error) {
+	places := make([]map[string]int32, len(columns))
 	listed := make([]bool, len(columns))
 	for k := range columns {
 		listed[k] = columns[k].levels != nil
-		seen[k] = map[string]bool{}
-		for _, l := range columns[k].levels {
-			if seen[k][l] {
-				return broken("column %q has level %q twice", columns[k].name, l)
+		places[k] = map[string]int32{}
+		for i, l := range columns[k].levels {
+			if _, twice := places[k][l]; twice {
+				return nil, broken("column %q has level %q twice", columns[k].name, l)
 			}
-			seen[k][l] = true
+			places[k][l] = int32(i)
 		}
 	}
 	for i := range features {
 		f, k := &features[i], byName[features[i].Column]
-		if f.Encoding == Indicator && !seen[k][f.Level] {
+		if _, known := places[k][f.Level]; f.Encoding == Indicator && !known {
 			if listed[k] {
-				return broken("feature %q indicates level %q, which is none of the levels of column %q", f.Name, f.Level, f.Column)
+				return nil, broken("feature %q indicates level %q, which is none of the levels of column %q", f.Name, f.Level, f.Column)
 			}
-			seen[k][f.Level] = true
+			places[k][f.Level] = int32(len(columns[k].levels))
 			columns[k].levels = append(columns[k].levels, f.Level)
 		}
 	}
 	for k := range columns {
 		for _, l := range columns[k].levels {
 			if err := checkSpelling(columns[k].typ, l); err != nil {
-				return broken("level %q of column %q: %v", l, columns[k].name, err)
+				return nil, broken("level %q of column %q: %v", l, columns[k].name, err)
 			}
 		}
 	}
-	return nil
+	return places, nil
 }
 
-func (c *column) add(i int, f *Feature) error {
+// add adds feature i, of a column whose levels stand at places.
+func (c *column) add(i int, f *Feature, places map[string]int32) error {
 	t := target{feature: i, missing: nan}
 	if f.Missing != nil {
 		t.missing = *f.Missing
@@ -144,13 +147,7 @@ func (c *column) add(i int, f *Feature) error {
 		if f.Missing != nil {
 			missing = *f.Missing
 		}
-		level := int32(-1)
-		for k, l := range c.levels {
-			if l == f.Level {
-				level = int32(k)
-			}
-		}
-		c.indicators = append(c.indicators, indicator{i, level, missing, t.unknown, t.known})
+		c.indicators = append(c.indicators, indicator{i, places[f.Level], missing, t.unknown, t.known})
 	case Text:
 		if c.typ != frame.String {
 			return fault.New(fault.Package, "", "a %s column has no text", c.typ)

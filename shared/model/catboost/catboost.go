@@ -116,6 +116,10 @@ type split struct {
 	Value  int64   `json:"value"`
 }
 
+// maxLevels bounds the text of all features' levels, in bytes: the file lists the
+// categories once, a model has them for each feature.
+const maxLevels = 32 << 20
+
 // maxDepth bounds a tree: CatBoost's own limit is 16.
 const maxDepth = 16
 
@@ -327,6 +331,13 @@ func (r *reader) readFeatures(f *file) error {
 	})
 	if err != nil {
 		return err
+	}
+	size := 0
+	for _, t := range texts {
+		size += len(t) + 3
+	}
+	if size*len(r.cats) > maxLevels {
+		return refuse("each of its %d categorical features has the %d categories of all: %d MiB, at most %d are possible; train with fewer", len(r.cats), len(texts), size*len(r.cats)>>20, maxLevels>>20)
 	}
 	n := len(names)
 	f.names, f.levels = make([]string, n), make([][]string, n)

@@ -128,6 +128,7 @@ func (l *onnxLoader) columns() ([]int, error) {
 		}
 	}
 	widths := make([]int, len(inputs))
+	total := 0
 	for i, in := range inputs {
 		names := []string(l.binding.Inputs[in.Name])
 		width := in.Width
@@ -145,7 +146,11 @@ func (l *onnxLoader) columns() ([]int, error) {
 		case names != nil && len(names) != width:
 			return nil, fault.New(fault.BadUserArgument, "", "the binding gives input %q %d columns, it has %d", in.Name, len(names), width)
 		}
+		if width > onnx.MaxFeatures-total {
+			return nil, refuseONNX("with input %q of %d columns it reads more than %d features, which is the limit", in.Name, width, onnx.MaxFeatures)
+		}
 		widths[i] = width
+		total += width
 		for k := range width {
 			f := model.ForeignFeature{Type: frame.Double}
 			switch {

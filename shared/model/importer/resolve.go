@@ -15,9 +15,13 @@ type resolver struct {
 	foreign  *model.Foreign
 	binding  *Binding
 	sample   *sample
-	open     []fault.Detail // what nobody said
+	open     []fault.Detail // what nobody said, the first maxOpen of it
+	more     int            // how much more is open
 	warnings []string
 }
+
+// maxOpen is how much of what is open a refusal lists.
+const maxOpen = 1000
 
 func (r *resolver) warn(text string, args ...any) {
 	r.warnings = append(r.warnings, fmt.Sprintf(text, args...))
@@ -28,6 +32,10 @@ func (r *Result) warn(text string, args ...any) {
 }
 
 func (r *resolver) leave(target, text string, args ...any) {
+	if len(r.open) == maxOpen {
+		r.more++
+		return
+	}
 	r.open = append(r.open, fault.Detail{Code: "BindingIncomplete", Target: target, Message: fmt.Sprintf(text, args...)})
 }
 
@@ -73,17 +81,17 @@ func shareLevels(features []model.Feature) {
 	}
 }
 
-// refusal names everything that is open.
+// refusal names what is open.
 func (r *resolver) refusal() error {
 	var names []string
 	for _, d := range r.open[:min(len(r.open), 5)] {
 		names = append(names, d.Target+": "+d.Message)
 	}
 	more := ""
-	if n := len(r.open) - len(names); n > 0 {
+	if n := len(r.open) - len(names) + r.more; n > 0 {
 		more = fmt.Sprintf("; and %d more", n)
 	}
-	e := fault.New(fault.BadUserArgument, "BindingIncomplete", "the binding leaves %d open: %s%s", len(r.open), strings.Join(names, "; "), more)
+	e := fault.New(fault.BadUserArgument, "BindingIncomplete", "the binding leaves %d open: %s%s", len(r.open)+r.more, strings.Join(names, "; "), more)
 	e.More = r.open
 	return e
 }
@@ -107,10 +115,10 @@ func (r *resolver) kind(h *model.Header) error {
 func (r *resolver) match() ([]*FeatureBinding, error) {
 	features := r.foreign.Features
 	said := make([]*FeatureBinding, len(features))
-	if len(r.binding.Features) == 0 {
+	named := slices.ContainsFunc(features, func(f model.ForeignFeature) bool { return f.Name != "" })
+	if len(r.binding.Features) == 0 && (named || len(features) <= maxOpen) {
 		return said, nil
 	}
-	named := slices.ContainsFunc(features, func(f model.ForeignFeature) bool { return f.Name != "" })
 	if !named {
 		if n := len(r.binding.Features); n != len(features) {
 			return nil, fault.New(fault.BadUserArgument, "", "the file names no features: the binding must list all %d in the model's order, it has %d", len(features), n)

@@ -152,6 +152,7 @@ func (s section) tests(nodes []trees.Node, tests int) error {
 	if err != nil {
 		return err
 	}
+	used := make([]bool, len(sets))
 	counts, err := vector(s, "internal_count", tests, float)
 	if err != nil {
 		counts = make([]float64, tests)
@@ -186,6 +187,11 @@ func (s section) tests(nodes []trees.Node, tests int) error {
 			if float64(k) != thresholds[i] || k < 0 || k >= len(sets) {
 				return fmt.Errorf("node %d: category set %v of %d", i, thresholds[i], len(sets))
 			}
+			// Every test has a set of its own: sets are together no larger than the file.
+			if used[k] {
+				return fmt.Errorf("node %d: category set %d is another node's too", i, k)
+			}
+			used[k] = true
 			n.Test, n.Missing, n.Set = trees.In, trees.Left, sets[k]
 			n.Left, n.Right = r, l
 		} else {

@@ -14,6 +14,8 @@ type File struct {
 	g    *graph
 	size int
 	made map[string]int // node that makes a value
+	// constants are the initializers by name.
+	constants map[string]*tensor
 }
 
 // Input is a tensor that a model reads.
@@ -75,7 +77,12 @@ func Read(b []byte) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &File{g: g, size: len(b), made: map[string]int{}}
+	f := &File{g: g, size: len(b), made: map[string]int{}, constants: make(map[string]*tensor, len(g.initializers))}
+	for i := range g.initializers {
+		if c := &g.initializers[i]; f.constants[c.name] == nil {
+			f.constants[c.name] = c.tensor
+		}
+	}
 	for i := range g.nodes {
 		for _, name := range g.nodes[i].outputs {
 			if name != "" {
@@ -113,14 +120,8 @@ func width(p *port) int {
 	return 0
 }
 
-func (f *File) initializer(name string) *tensor {
-	for i := range f.g.initializers {
-		if f.g.initializers[i].name == name {
-			return f.g.initializers[i].tensor
-		}
-	}
-	return nil
-}
+// initializer returns the constant of a name, nil where there is none.
+func (f *File) initializer(name string) *tensor { return f.constants[name] }
 
 // maker returns the node that makes a value, nil where none does.
 func (f *File) maker(name string) *node {
@@ -182,11 +183,15 @@ func classLabels(n *node) []string {
 	return classes
 }
 
+// maxWay is over how many operators labels are looked for; converters write a
+// few.
+const maxWay = 256
+
 // classes finds the labels that belong to a row of scores: of the classifier
 // that makes them, through operators that keep their order, or of the labels
 // that the graph picks by the largest score.
 func (f *File) classes(name string) []string {
-	for range f.g.nodes {
+	for range maxWay {
 		n := f.maker(name)
 		if n == nil || len(n.inputs) == 0 {
 			break
@@ -218,7 +223,7 @@ func (f *File) classes(name string) []string {
 
 // picked returns the constant list that a chain of operators picks a label from.
 func (f *File) picked(n *node) []string {
-	for range f.g.nodes {
+	for range maxWay {
 		if n == nil || len(n.inputs) == 0 {
 			return nil
 		}
@@ -324,20 +329,21 @@ func (f *File) canonical(answers []string, widths []int) ([]byte, error) {
 		}
 	}
 	slices.SortFunc(c.initializers, func(a, b initializer) int { return cmp.Compare(a.name, b.name) })
-	for i, in := range f.Inputs() {
-		if i >= len(widths) || widths[i] < 1 {
-			return nil, refuse("input %q has no known number of columns", in.Name)
+	for k := range f.g.inputs {
+		in := &f.g.inputs[k]
+		if f.initializer(in.name) != nil {
+			continue
 		}
-		port := port{name: in.Name, typ: in.Type, dims: []int64{-1, int64(widths[i])}}
-		for k := range f.g.inputs {
-			if q := &f.g.inputs[k]; q.name == in.Name {
-				if len(q.dims) > 2 {
-					return nil, refuse("input %q has %d dimensions, not two", in.Name, len(q.dims))
-				}
-				if len(q.dims) == 1 {
-					port.dims = port.dims[:1]
-				}
-			}
+		i := len(c.inputs)
+		if i >= len(widths) || widths[i] < 1 {
+			return nil, refuse("input %q has no known number of columns", in.name)
+		}
+		port := port{name: in.name, typ: in.typ, dims: []int64{-1, int64(widths[i])}}
+		switch {
+		case len(in.dims) > 2:
+			return nil, refuse("input %q has %d dimensions, not two", in.name, len(in.dims))
+		case len(in.dims) == 1:
+			port.dims = port.dims[:1]
 		}
 		c.inputs = append(c.inputs, port)
 	}

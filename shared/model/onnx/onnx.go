@@ -79,8 +79,8 @@ func newModel(g *graph, size int) (*Model, error) {
 		} else if in.rank != 1 {
 			return nil, refuse("input %q is no column and no table of fixed width", p.name)
 		}
-		if m.features += in.width; m.features > maxFeatures {
-			return nil, refuse("it reads %d features: the limit is %d", m.features, maxFeatures)
+		if m.features += in.width; m.features > MaxFeatures {
+			return nil, refuse("it reads %d features: the limit is %d", m.features, MaxFeatures)
 		}
 		m.inputs = append(m.inputs, in)
 	}
@@ -90,7 +90,8 @@ func newModel(g *graph, size int) (*Model, error) {
 	return m, nil
 }
 
-const maxFeatures = 1 << 20
+// MaxFeatures is the most numbers and texts that a graph may read of a row.
+const MaxFeatures = 1 << 20
 
 // allowance is how many elements the run of one row may fill.
 func allowance(size int) int { return 1<<16 + 2*size }

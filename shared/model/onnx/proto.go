@@ -57,8 +57,9 @@ type attr struct {
 
 // limits of a file, far above what converters write.
 const (
-	maxNodes = 1 << 16
-	maxDims  = 16
+	maxNodes   = 1 << 16
+	maxDims    = 16
+	maxOutputs = 1 << 8
 )
 
 // fields walks the fields of a message.
@@ -244,7 +245,9 @@ func (g *graph) parse(b []byte) error {
 			return err
 		case 12:
 			p, err := parsePort(f.bytes)
-			g.outputs = append(g.outputs, p)
+			if g.outputs = append(g.outputs, p); len(g.outputs) > maxOutputs {
+				return refuse("the graph has more than %d outputs, which is the limit", maxOutputs)
+			}
 			return err
 		case 15:
 			return refuse("the graph has sparse initializers, which are not supported")
