@@ -65,13 +65,13 @@ func (b *Batch) forgetListed(ctx context.Context, row storage.Entity, age time.D
 		if !j.State.Ended() || now().Sub(j.Ended) < age {
 			return nil
 		}
-		if held, err := b.holds(ctx, j); held || err != nil {
-			return err // Expire comes first
-		}
 		item := garbage.Item{Name: id, Bytes: int64(len(row.Partition) + len(row.Row)), Since: j.Ended}
-		if dry {
+		if dry { // whatever it still holds is older than results get
 			found(item)
 			return nil
+		}
+		if held, err := b.holds(ctx, j); held || err != nil {
+			return err // Expire comes first
 		}
 		if err := b.dropChunks(ctx, j); err != nil {
 			return err

@@ -78,7 +78,10 @@ func TestForget(t *testing.T) {
 	}
 	r.backdate(old, 91)
 	r.backdate(young, 89)
-	// Its results come first.
+	// Its results come first; that it goes behind them is said beforehand.
+	if got, err := r.collect(r.b.Forget, true); err != nil || len(got) != 1 || got[0] != old {
+		t.Fatalf("with its results there a look found %v, want %s; %v", got, old, err)
+	}
 	if got, err := r.collect(r.b.Forget, false); err != nil || got != nil {
 		t.Fatalf("with its results there %v went, %v", got, err)
 	}
