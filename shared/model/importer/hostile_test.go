@@ -10,6 +10,8 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/portico-ml/portico/shared/fault"
+	"github.com/portico-ml/portico/shared/frame"
+	"github.com/portico-ml/portico/shared/model"
 )
 
 // numbered makes n texts of a format with one number, from 0, joined by sep.
@@ -52,10 +54,15 @@ func varint(num protowire.Number, v uint64) []byte {
 	return protowire.AppendVarint(protowire.AppendTag(nil, num, protowire.VarintType), v)
 }
 
-// wide is an ONNX graph that gives back a tensor of so many columns.
+// wide is an ONNX graph that gives back a tensor of so many columns; of 0, of a
+// number that it does not say.
 func wide(columns uint64) []byte {
+	width := varint(1, columns)
+	if columns == 0 {
+		width = nil
+	}
 	port := func(field protowire.Number, name string) []byte {
-		shape := proto(2, proto(1, varint(1, 1)), proto(1, varint(1, columns)))
+		shape := proto(2, proto(1, varint(1, 1)), proto(1, width))
 		return proto(field, proto(1, []byte(name)), proto(2, proto(1, varint(1, 1), shape)))
 	}
 	node := proto(1, proto(1, []byte("x")), proto(2, []byte("y")), proto(4, []byte("Identity")))
@@ -102,4 +109,70 @@ func TestMuchIsOpen(t *testing.T) {
 	if err == nil || len(e.More) != maxOpen || !strings.Contains(e.Msg, fmt.Sprintf("leaves %d open", features)) || !strings.Contains(e.Msg, fmt.Sprintf("; and %d more", features-5)) {
 		t.Errorf("%d details, %v", len(e.More), err)
 	}
+}
+
+// TestNoColumnsLeft is a schema table of the label alone, for an ONNX graph that
+// does not say how many columns it reads.
+func TestNoColumnsLeft(t *testing.T) {
+	_, err := Import(Request{File: wide(0), Binding: []byte(`{"label": {"column": "y"}}`), SchemaFrom: []byte("y\n1\n")})
+	if err == nil || !strings.Contains(err.Error(), "how many columns input \"x\" has") {
+		t.Error(err)
+	}
+}
+
+// FuzzImport imports anything: what is imported scores, what is not is refused as
+// the file's fault or the author's.
+func FuzzImport(f *testing.F) {
+	const tree = "Tree=0\nnum_leaves=2\nnum_cat=1\nsplit_feature=0\nthreshold=0\ndecision_type=1\nleft_child=-1\nright_child=-2\nleaf_value=1 2\nleaf_count=3 4\ninternal_count=7\ncat_boundaries=0 1\ncat_threshold=5\n\nend of trees\n"
+	lightgbm := "tree\nversion=v4\nnum_tree_per_iteration=1\nmax_feature_idx=1\nobjective=binary sigmoid:1\nfeature_names=a b\n\n" + tree
+	table := "a,b,y,score\nx,1,yes,0.7310585786300049\nz,,no,0.8807970779778823\n"
+	other := "a,b,y,score\nx,1,yes,0.2689414213699951\nz,,no,0.11920292202211755\n"
+	f.Add([]byte(lightgbm), []byte(`{"label":{"column":"y","classes":["no","yes"],"positive":"no"}}`), []byte(other), []byte(other))
+	f.Add([]byte(lightgbm), []byte(`{"kind":"regression","unknownLevel":"error","contributions":false,"features":[{"feature":"a","column":"c","encoding":"map","levels":["p",2],"values":[1,5],"missing":3},{"feature":"b","column":"c","encoding":"indicator","level":"p","unknown":1}]}`), []byte(nil), []byte("c,Scored Labels\np,0.8807970779778823\n"))
+	f.Add(wide(2), []byte(`{"kind":"multiclass","inputs":{"x":["a","b"]},"label":{"classes":["p","q"]}}`), []byte(nil), []byte("a,b,Scored Labels\n1,2,q\n"))
+	f.Add(wide(0), []byte(`{"label":{"column":"y"},"outputs":{"probabilities":"y"}}`), []byte("y,a\n1,2\n"), []byte(nil))
+	f.Add([]byte(`{"features_info":{"float_features":[{"feature_index":0,"flat_feature_index":0}],"categorical_features":[{"feature_index":0,"flat_feature_index":1}],"cat_features_hash":[{"hash":7,"value":"a"}]},`+
+		`"model_info":{"params":{"loss_function":{"type":"RMSE"}}},"scale_and_bias":[1,[0.5]],"oblivious_trees":[{"leaf_values":[1,2],"leaf_weights":[1,1],"splits":[{"split_type":"OneHotFeature","cat_feature_index":0,"value":7}]}]}`), []byte(nil), []byte(nil), []byte(nil))
+	f.Add([]byte(`{"learner":{"feature_names":["a"],"feature_types":["c"],"learner_model_param":{"base_score":"5E-1","num_class":"0","num_feature":"1","num_target":"1"},`+
+		`"objective":{"name":"binary:logistic"},"gradient_booster":{"name":"gbtree","model":{"cats":{"enc":[{"values":[1,2]}]},"tree_info":[0],"trees":[{"left_children":[-1],`+
+		`"right_children":[-1],"split_indices":[0],"split_conditions":[1],"default_left":[0]}]}}},"version":[3,1,0]}`), []byte(`{"label":{"classes":[0,1]}}`), []byte(nil), []byte("a,score\n1,0.7310585786300049\n"))
+	r, err := Import(Request{File: []byte(lightgbm), Binding: []byte(`{"label":{"classes":["no","yes"]}}`), SchemaFrom: []byte(table)})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(model.Join(r.Artifact, r.Record), []byte(nil), []byte(nil), []byte(table))
+	f.Fuzz(func(t *testing.T, file, binding, from, check []byte) {
+		r, err := Import(Request{File: file, Binding: binding, SchemaFrom: from, Check: check})
+		if err != nil {
+			if !fault.Is(err, fault.Package) && !fault.Is(err, fault.BadUserArgument) {
+				t.Fatalf("neither the file's fault nor the author's: %v", err)
+			}
+			return
+		}
+		s, err := r.Model.Bind(r.Model.Requires())
+		if err != nil {
+			t.Fatalf("the columns that it requires do not serve: %v", err)
+		}
+		layouts := [2]*frame.Layout{}
+		if layouts[0], err = frame.NewLayout(r.Model.Requires()); err != nil {
+			t.Skip("no layout")
+		}
+		if layouts[1], err = frame.NewLayout(s.Fields()); err != nil {
+			t.Skip("no layout")
+		}
+		in, out := layouts[0].New(1), layouts[1].New(1)
+		for _, c := range in.Cols {
+			c.AppendNull()
+		}
+		_ = s.Score(s.NewState(), in, out.Cols)
+		if x, err := s.Explainer(r.Artifact); err == nil {
+			l, err := frame.NewLayout(x.Fields())
+			if err != nil {
+				return
+			}
+			if err := x.Explain(x.NewState(), in, l.New(1).Cols); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
 }

@@ -189,7 +189,7 @@ func (l *onnxLoader) fromSample(width int) []string {
 			names = append(names, c.Field.Name)
 		}
 	}
-	if width != 0 && width != len(names) {
+	if len(names) == 0 || width != 0 && width != len(names) {
 		return nil
 	}
 	l.warn("the columns of the schema table, %q to %q, are taken for the input's in their order; give inputs if the trainer's order was another", names[0], names[len(names)-1])
