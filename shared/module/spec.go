@@ -32,8 +32,13 @@ type Spec struct {
 	Group   string   `json:"group"`             // palette path, "Data Transformation / Manipulation"
 	// CodeVersion changes with the module's behaviour; the code of an old
 	// version stays in the binary as long as deployments may name it.
-	CodeVersion int    `json:"codeVersion"`
-	Nature      Nature `json:"nature"`
+	CodeVersion int `json:"codeVersion"`
+	// Revision changes where the module comes to other results by the same
+	// code version: a learner that trains in a better way. What an earlier
+	// revision computed is not taken from the cache of results; deployments
+	// and untrained models name no revision, and go on with the newest.
+	Revision int    `json:"-"`
+	Nature   Nature `json:"nature"`
 	// Outside says that the module reads from or writes to somewhere outside
 	// the experiment: Import Data, Export Data.
 	Outside bool `json:"outside,omitempty"`

@@ -16,10 +16,13 @@ import (
 // untrained is the artifact of an untrained model: which module names the
 // learner, and its parameters.
 type untrained struct {
-	Format      int               `json:"portico-untrained"` // 1
-	Module      string            `json:"module"`
-	CodeVersion int               `json:"codeVersion"`
-	Parameters  map[string]string `json:"parameters,omitempty"`
+	Format      int    `json:"portico-untrained"` // 1
+	Module      string `json:"module"`
+	CodeVersion int    `json:"codeVersion"`
+	// Revision is that of the module which made the artifact. It is here for
+	// the artifact's digest alone: what is trained by it has another key.
+	Revision   int               `json:"revision,omitempty"`
+	Parameters map[string]string `json:"parameters,omitempty"`
 	// Base is the untrained model inside, where the learner wraps one.
 	Base json.RawMessage `json:"base,omitempty"`
 }
@@ -33,7 +36,7 @@ type Untrained struct {
 
 // initialize is the execution of a module that names a learner.
 func (m *Module) initialize(c *Call) ([]Value, error) {
-	u := untrained{Format: 1, Module: m.Name, CodeVersion: m.CodeVersion, Parameters: c.Params.NotDefault()}
+	u := untrained{Format: 1, Module: m.Name, CodeVersion: m.CodeVersion, Revision: m.Revision, Parameters: c.Params.NotDefault()}
 	if len(c.Inputs) > 0 {
 		u.Base = c.Inputs[0].Artifact
 	}

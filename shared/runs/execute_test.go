@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/portico-ml/portico/shared/fault"
 	"github.com/portico-ml/portico/shared/host/event"
+	"github.com/portico-ml/portico/shared/model"
+	"github.com/portico-ml/portico/shared/module"
 	"github.com/portico-ml/portico/shared/runs"
 	"github.com/portico-ml/portico/shared/storage"
 )
@@ -105,6 +108,32 @@ func TestRun(t *testing.T) {
 	doc, err := b.runs.Document(t.Context(), b.ws, run.ID)
 	if err != nil || !strings.Contains(string(doc), `"Constant operation argument":2`) {
 		t.Errorf("the run's own document: %s, %v", doc, err)
+	}
+}
+
+// TestRevision trains anew where a learner of the palette has changed, also one
+// that another wraps, and does nothing else again.
+func TestRevision(t *testing.T) {
+	b := newBench(t)
+	b.dataset("penguins", read(t, filepath.Join(samples, "../kinds/penguins.csv")))
+	wrapping, inner := b.runs.Palette().Lookup("One-vs-All Multiclass"), b.runs.Palette().Lookup("Two-Class Logistic Regression")
+	id := b.experiment("revision", trainOn(wrapping, model.Multiclass, "penguins", "species"))
+	first := b.run(id)
+	finished(t, first)
+	for _, m := range []*module.Module{inner, wrapping} {
+		m.Revision++
+		t.Cleanup(func() { m.Revision-- })
+		run := b.run(id)
+		finished(t, run)
+		for _, n := range run.Nodes {
+			again := n.ID == "train" || n.ID == "learner" || n.ID == "inner" && m == inner
+			if n.Cached == again {
+				t.Errorf("with another revision of %q: is node %q cached: %v", m.Name, n.ID, n.Cached)
+			}
+		}
+		if node(t, run, "train").Results[0].Digest != node(t, first, "train").Results[0].Digest {
+			t.Errorf("with another revision of %q, and the same code, the model differs", m.Name)
+		}
 	}
 }
 

@@ -21,8 +21,8 @@ import (
 // not read again. The password that it read with is no part of what it read.
 const useCached = "Use cached results"
 
-// key identifies what vertex i computes: module and code version, parameters
-// (a seed is one of them) and the digests of its inputs. It is "" where the
+// key identifies what vertex i computes: module, code version and revision,
+// parameters (a seed is one of them) and the digests of its inputs. It is "" where the
 // results may not be used again: the module reads outside, or a secret decides
 // what it does.
 func (x *executor) key(i int) (string, error) {
@@ -33,7 +33,7 @@ func (x *executor) key(i int) (string, error) {
 			fmt.Fprintf(h, "%d:%s", len(p), p)
 		}
 	}
-	put("portico/node/1")
+	put("portico/node/2")
 	if v.AssetID != "" {
 		a := x.run.Assets[v.AssetID]
 		put("asset", string(a.Kind), a.Digest)
@@ -42,7 +42,7 @@ func (x *executor) key(i int) (string, error) {
 	if v.Mod.Outside && (v.Mod.Param(useCached) == nil || !v.Values.Bool(useCached)) {
 		return "", nil
 	}
-	put(v.Mod.Name, fmt.Sprint(v.Mod.CodeVersion))
+	put(v.Mod.Name, fmt.Sprint(v.Mod.CodeVersion), fmt.Sprint(v.Mod.Revision))
 	for k := range v.Mod.Params {
 		if p := &v.Mod.Params[k]; p.Secret() && !v.Mod.Outside && v.Values.Text(p.Name) != "" {
 			return "", nil

@@ -30,7 +30,7 @@ const (
 func boostedTrees[L learn.Learner](name, group string, learner func(boost.Options) (L, error), doc string) *module.Module {
 	return &module.Module{
 		Spec: module.Spec{
-			Name: name, Group: group, CodeVersion: 1, Nature: module.WholeTable,
+			Name: name, Group: group, CodeVersion: 1, Revision: 1, Nature: module.WholeTable,
 			Outputs: []module.Port{untrainedOut},
 			Params: []module.Param{
 				module.TrainerModeParam(),

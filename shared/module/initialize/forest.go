@@ -83,7 +83,7 @@ func fraction(name, doc string) module.Param {
 func decisionForest(name, group string, learner func(forest.Options) (*forest.Forest, error), doc string) *module.Module {
 	return &module.Module{
 		Spec: module.Spec{
-			Name: name, Group: group, CodeVersion: 1, Nature: module.WholeTable, Outputs: []module.Port{untrainedOut},
+			Name: name, Group: group, CodeVersion: 1, Revision: 1, Nature: module.WholeTable, Outputs: []module.Port{untrainedOut},
 			Params: []module.Param{
 				module.TrainerModeParam(), resamplingParam("tree"),
 				sized(decisionTrees, "8", 1, "How many trees the forest has. More are more exact, and take longer."),

@@ -100,7 +100,7 @@ func poissonRegression() *module.Module {
 
 func twoClassAveragedPerceptron() *module.Module {
 	const iterations = "Maximum number of iterations"
-	return &module.Module{
+	m := &module.Module{
 		Spec: linearSpec("Two-Class Averaged Perceptron", classification,
 			"Names the averaged perceptron for two classes: a linear model that moves towards each row it gets wrong, averaged over its way. Rows with a missing feature are not learned from and get no score.",
 			module.Param{Name: learningRate, Type: module.Float, Default: "1", Range: positive, Sweep: true, Doc: "How far one row moves the weights at most."},
@@ -113,6 +113,8 @@ func twoClassAveragedPerceptron() *module.Module {
 			})
 		},
 	}
+	m.Revision = 1
+	return m
 }
 
 func twoClassSupportVectorMachine() *module.Module {
@@ -136,7 +138,7 @@ func twoClassSupportVectorMachine() *module.Module {
 			})
 		},
 	}
-	m.Aliases = []string{"Two-Class SVM"}
+	m.Aliases, m.Revision = []string{"Two-Class SVM"}, 1
 	return m
 }
 

@@ -20,7 +20,7 @@ func reductions() []*module.Module {
 		},
 		{
 			Spec: module.Spec{
-				Name: "Ordinal Regression", Group: regression, CodeVersion: 1, Nature: module.WholeTable, Inputs: in, Outputs: []module.Port{untrainedOut},
+				Name: "Ordinal Regression", Group: regression, CodeVersion: 1, Revision: 1, Nature: module.WholeTable, Inputs: in, Outputs: []module.Port{untrainedOut},
 				Doc: "Makes a learner of classes in an order of a two-class learner: one model of whether a row is above a class, learned from every row with each class but the last. The order is that of the label column's levels, else that of its values.",
 			},
 			Learner: func(_ module.Values, base learn.Learner) (learn.Learner, error) { return reduction.Ordinal(base) },
