@@ -31,8 +31,8 @@ RACE := $(if $(shell command -v cc || command -v gcc || command -v clang),-race)
 
 test: azurite ## every test; with the race detector where there is a C compiler, against Azurite where there is npm
 	@$(if $(RACE),,echo "no C compiler: without the race detector")
-	CGO_ENABLED=$(if $(RACE),1,0) $(GO) test $(RACE) -shuffle=on -count=1 -timeout 20m ./...
-	$(if $(RACE),$(GO) test -count=1 -timeout 20m -run 'Crash|everyCall|Formats' ./shared/batch)
+	CGO_ENABLED=$(if $(RACE),1,0) $(GO) test $(RACE) -shuffle=on -count=1 -timeout 60m ./...
+	$(if $(RACE),$(GO) test -count=1 -timeout 60m -run 'Crash|everyCall|Formats' ./shared/batch)
 
 check: ## format, vet, staticcheck, architecture rules
 	@out="$$($(GO) tool gofumpt -l .)"; [ -z "$$out" ] || { echo "not formatted (make fmt):"; echo "$$out"; exit 1; }
