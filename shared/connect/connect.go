@@ -27,12 +27,6 @@ type Source interface {
 // Records are an open source, for one reader. They come in one of two ways:
 // as the text of a file, or as typed rows.
 type Records struct {
-	// Version changes when the content does: an ETag, or a digest of several.
-	// It is "" where the source has none.
-	Version string
-	// Count is how many rows there are, -1 where the source does not say.
-	Count int64
-
 	// Text is the content of a file of Format, decompressed; NoHeader says that
 	// its first record is data.
 	Text     io.Reader

@@ -86,7 +86,7 @@ func (s file) Open(context.Context) (*Records, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Records{Count: -1, Text: r, Format: f, NoHeader: s.bare, Release: r.Close}, nil
+	return &Records{Text: r, Format: f, NoHeader: s.bare, Release: r.Close}, nil
 }
 
 // typed is a source of rows, one at a time.
@@ -94,7 +94,7 @@ type typed struct{ f *frame.Frame }
 
 func (s typed) Open(context.Context) (*Records, error) {
 	n := 0
-	return &Records{Count: int64(s.f.Rows()), Schema: s.f.Schema(), Next: func(context.Context) (*frame.Frame, error) {
+	return &Records{Schema: s.f.Schema(), Next: func(context.Context) (*frame.Frame, error) {
 		if n++; n > s.f.Rows() {
 			return nil, io.EOF
 		}

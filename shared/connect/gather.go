@@ -141,7 +141,7 @@ func (g *Gather) Set(name string, s Shape, text string) error {
 }
 
 // Records returns all rows as records of a source.
-func (g *Gather) Records(version string) (*Records, error) {
+func (g *Gather) Records() (*Records, error) {
 	l, err := frame.NewLayout(g.Schema())
 	if err != nil {
 		return nil, fault.Module(17, "%v", err)
@@ -164,7 +164,7 @@ func (g *Gather) Records(version string) (*Records, error) {
 	}
 	given := false
 	return &Records{
-		Version: version, Count: int64(g.rows), Schema: l.Schema,
+		Schema: l.Schema,
 		Next: func(context.Context) (*frame.Frame, error) {
 			if given || f.Rows() == 0 {
 				return nil, io.EOF

@@ -2,9 +2,6 @@ package blob
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
 	"io"
 	"path"
 	"slices"
@@ -78,7 +75,7 @@ func (s *source) Open(ctx context.Context) (*connect.Records, error) {
 	if r, err = connect.Decompress(r, s.compression); err != nil {
 		return nil, err
 	}
-	return &connect.Records{Version: info.ETag, Count: -1, Text: r, Format: s.format, NoHeader: s.noHeader, Release: r.Close}, nil
+	return &connect.Records{Text: r, Format: s.format, NoHeader: s.noHeader, Release: r.Close}, nil
 }
 
 // moduleFault makes a classic module error of what keeps a blob from being
@@ -126,10 +123,6 @@ func (s *source) openMany(ctx context.Context) (*connect.Records, error) {
 	if len(files) == 0 {
 		return nil, fault.Module(65, "no .%s file is at %s%s/%s", s.format.Name, b.Base(), box, pattern).At("RelativeLocation")
 	}
-	h := sha256.New()
-	for _, f := range files {
-		fmt.Fprintf(h, "%d:%s%d:%s", len(f.name), f.name, len(f.etag), f.etag)
-	}
 	all := &connect.Files{Format: s.format, NoHeader: s.noHeader, Next: func() (string, io.ReadCloser, error) {
 		if len(files) == 0 {
 			return "", nil, io.EOF
@@ -152,9 +145,7 @@ func (s *source) openMany(ctx context.Context) (*connect.Records, error) {
 		r, err = connect.Decompress(r, compression)
 		return f.name, r, err
 	}}
-	return &connect.Records{
-		Version: hex.EncodeToString(h.Sum(nil)), Count: -1, Text: all, Format: s.format, NoHeader: s.noHeader, Release: all.Close,
-	}, nil
+	return &connect.Records{Text: all, Format: s.format, NoHeader: s.noHeader, Release: all.Close}, nil
 }
 
 // matches tells the blobs that a pattern means, by their names. In a folder,

@@ -88,42 +88,6 @@ func TestSource(t *testing.T) {
 	}
 }
 
-// TestSource_version: what is read is what was found when it was opened, and
-// its version tells whether it has changed.
-func TestSource_version(t *testing.T) {
-	put := func(name, body string) {
-		if err := azuriteBlob(t, name).Write(t.Context(), content(body), nil, storage.Condition{}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	c := New(Config{Transport: http.DefaultTransport})
-	for _, where := range []string{"version/a.csv", "version/"} {
-		put("version/a.csv", "a\n1\n")
-		src, err := c.Source(azuritePlace(t, where))
-		if err != nil {
-			t.Fatal(err)
-		}
-		versions := map[string]bool{}
-		for range 2 {
-			r, err := src.Open(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			versions[r.Version] = true
-			r.Close()
-		}
-		if len(versions) != 1 || versions[""] {
-			t.Errorf("%s: versions %v of what did not change", where, versions)
-		}
-		put("version/a.csv", "a\n2\n")
-		r, err := src.Open(t.Context())
-		if err != nil || versions[r.Version] {
-			t.Errorf("%s: %v, %v: the version of another content", where, r, err)
-		}
-		r.Close()
-	}
-}
-
 func TestSink(t *testing.T) {
 	s := frame.Schema{{Name: "a", Type: frame.Int32}, {Name: "b", Type: frame.String}}
 	f, err := connect.Parse([]byte("a,b\n1,\"x,y\"\n2,z\n"), format.Lookup("csv"), false, s)

@@ -306,7 +306,7 @@ func (s *source) Open(ctx context.Context) (*connect.Records, error) {
 		return nil, err
 	}
 	return &connect.Records{
-		Count: -1, Schema: r.into.Schema(), Next: r.next,
+		Schema: r.into.Schema(), Next: r.next,
 		Release: func() error {
 			x.close(ctx)
 			return nil

@@ -95,7 +95,7 @@ func (s *source) FileFormat() *format.Format { return s.format }
 
 // Open asks for the file.
 func (s *source) Open(ctx context.Context) (*connect.Records, error) {
-	body, head, err := s.get(ctx, s.url, "")
+	body, err := s.get(ctx, s.url, "")
 	if err != nil {
 		return nil, err
 	}
@@ -103,31 +103,29 @@ func (s *source) Open(ctx context.Context) (*connect.Records, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &connect.Records{
-		Version: head.Get("ETag"), Count: -1, Text: text, Format: s.format, NoHeader: s.noHeader, Release: text.Close,
-	}, nil
+	return &connect.Records{Text: text, Format: s.format, NoHeader: s.noHeader, Release: text.Close}, nil
 }
 
 // Fetch reads a whole file. An answer longer than limit is refused.
-func (c *Connector) Fetch(ctx context.Context, at string, limit int64) (content []byte, version string, err error) {
+func (c *Connector) Fetch(ctx context.Context, at string, limit int64) ([]byte, error) {
 	u, err := address(at)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	body, head, err := c.get(ctx, u, "")
+	body, err := c.get(ctx, u, "")
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	defer body.Close()
-	content, err = io.ReadAll(io.LimitReader(body, limit+1))
+	content, err := io.ReadAll(io.LimitReader(body, limit+1))
 	if err == nil && int64(len(content)) > limit {
 		err = fault.New(fault.TooLarge, "", "the file at %s has more than %d bytes, the most that is read", u.Host, limit)
 	}
-	return content, head.Get("ETag"), err
+	return content, err
 }
 
 // get asks for an address. The body is to be closed.
-func (c *Connector) get(ctx context.Context, u *url.URL, accept string) (io.ReadCloser, http.Header, error) {
+func (c *Connector) get(ctx context.Context, u *url.URL, accept string) (io.ReadCloser, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	// Whatever the answer is, it must go on coming.
 	watch := time.AfterFunc(c.stall, func() { cancel(errStalled) })
@@ -135,7 +133,7 @@ func (c *Connector) get(ctx context.Context, u *url.URL, accept string) (io.Read
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
 		b.Close()
-		return nil, nil, fault.Module(29, "the URL is not one").At("Url")
+		return nil, fault.Module(29, "the URL is not one").At("Url")
 	}
 	r.Header.Set("User-Agent", "portico")
 	if accept != "" {
@@ -145,14 +143,14 @@ func (c *Connector) get(ctx context.Context, u *url.URL, accept string) (io.Read
 	if err != nil {
 		err = b.fail(err)
 		b.Close()
-		return nil, nil, err
+		return nil, err
 	}
 	b.r = resp.Body
 	if err := c.refuse(u.Host, resp, accept); err != nil {
 		b.Close()
-		return nil, nil, err
+		return nil, err
 	}
-	return b, resp.Header, nil
+	return b, nil
 }
 
 // refuse says why an answer is not the file that was asked for.

@@ -32,7 +32,6 @@ func faults(t *testing.T) *httptest.Server {
 	text := func(kind, body string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", kind)
-			w.Header().Set("ETag", `"v1"`)
 			io.WriteString(w, body)
 		}
 	}
@@ -139,22 +138,6 @@ func TestSource(t *testing.T) {
 				t.Errorf("the error says too much: %v", err)
 			}
 		})
-	}
-}
-
-func TestSource_version(t *testing.T) {
-	s := faults(t)
-	src, err := New(Config{Transport: guarded()}).Source(connect.Place{URL: s.URL + "/good.csv"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := src.Open(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	if r.Version != `"v1"` {
-		t.Errorf("version %q", r.Version)
 	}
 }
 
@@ -297,7 +280,7 @@ func FuzzRead(f *testing.F) {
 		if _, err := readPage(g, page); err != nil {
 			return
 		}
-		r, err := g.Records("")
+		r, err := g.Records()
 		if err != nil {
 			return
 		}

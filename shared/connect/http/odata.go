@@ -41,7 +41,7 @@ const maxPages = 100_000
 // Open reads the feed.
 func (f *feed) Open(ctx context.Context) (*connect.Records, error) {
 	g := &connect.Gather{Limit: f.max}
-	left, version := f.max, ""
+	left := f.max
 	at, read := f.url, make(map[string]bool)
 	for page := 0; at != nil; page++ {
 		if page == maxPages {
@@ -51,7 +51,7 @@ func (f *feed) Open(ctx context.Context) (*connect.Records, error) {
 			return nil, fault.Module(49, "the feed of %s leads in a circle: page %d is one that was read before", f.url.Host, page+1)
 		}
 		read[at.String()] = true
-		body, head, err := f.get(ctx, at, acceptFeed)
+		body, err := f.get(ctx, at, acceptFeed)
 		if err != nil {
 			return nil, err
 		}
@@ -63,9 +63,6 @@ func (f *feed) Open(ctx context.Context) (*connect.Records, error) {
 		if left -= int64(len(text)); left < 0 {
 			return nil, f.tooLarge(f.url.Host)
 		}
-		if page == 0 {
-			version = head.Get("ETag")
-		}
 		next, err := readPage(g, text)
 		if err != nil {
 			return nil, fault.Module(49, "page %d of the feed of %s cannot be read: %s", page+1, f.url.Host, strings.TrimPrefix(fault.Of(err).Details()[0].Message, "Error 0049: "))
@@ -74,7 +71,7 @@ func (f *feed) Open(ctx context.Context) (*connect.Records, error) {
 			return nil, err
 		}
 	}
-	return g.Records(version)
+	return g.Records()
 }
 
 // follow returns the next page's address; nil where there is none.

@@ -168,7 +168,7 @@ func (w *within) Fetch(ctx context.Context, p connect.Place, limit int64) ([]byt
 	}
 	switch p.Source {
 	case connect.HTTP:
-		body, _, err := w.o.http.Fetch(ctx, p.URL, limit)
+		body, err := w.o.http.Fetch(ctx, p.URL, limit)
 		return body, err
 	case connect.Blob:
 		b, err := w.o.blobs.Open(ctx, blob.ReferenceOf(p), false)

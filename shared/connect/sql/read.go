@@ -38,7 +38,7 @@ func (s *source) Open(ctx context.Context) (*connect.Records, error) {
 		return nil, err
 	}
 	return &connect.Records{
-		Count: -1, Schema: r.into.Schema(), Next: r.next,
+		Schema: r.into.Schema(), Next: r.next,
 		Release: func() error {
 			rows.Close()
 			conn.Close()

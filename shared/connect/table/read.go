@@ -67,7 +67,7 @@ scan:
 		return nil, fault.Module(17, "%v", err)
 	}
 	r := &reader{source: s, cols: cols, into: l.New(1000), pager: s.list(0), set: make([]int, len(l.Schema))}
-	return &connect.Records{Count: -1, Schema: l.Schema, Next: r.next}, nil
+	return &connect.Records{Schema: l.Schema, Next: r.next}, nil
 }
 
 // reader reads the entities by the schema that was found.
