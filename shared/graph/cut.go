@@ -18,7 +18,8 @@ type Cut struct {
 	Assets map[string]Held
 	// Frozen are the fitted nodes that became the transformation their run
 	// learned, and Folded the nodes whose results became assets because no
-	// input reaches them. Whole are the whole-table nodes that stay.
+	// input reaches them. Whole are the whole-table nodes that stay, and the
+	// fitted ones that learn anew.
 	Frozen, Folded, Whole []string
 	// Apart are the tables given out that no input reaches, though the service
 	// has inputs: they come once a call or job, not once a row, so its rows
@@ -87,7 +88,7 @@ type cutting struct {
 	apply    *module.Module
 	tapped   map[Ref]int // input port -> Web Service Input vertex
 	linked   map[string]string
-	refit    []bool // a fitted vertex whose transformation the service gives out
+	refit    []bool // a fitted vertex that learns anew in each call: what it learns is given out
 	moving   []bool // the vertex can give another result in another call
 	fed      []bool // a Web Service Input reaches the vertex
 	problems []Problem
@@ -109,9 +110,8 @@ func (c *cutting) live() {
 	}
 	c.refit = make([]bool, len(c.g.Nodes))
 	for _, i := range c.g.Outputs {
-		if src := c.g.Nodes[i].In[0]; c.frozen(src) {
-			c.refit[src.Node] = true
-		}
+		src := c.g.Nodes[i].In[0]
+		c.refit[src.Node] = c.refit[src.Node] || c.frozen(src) && (c.g.Output(src).Kind != service.Dataset || !c.g.transforms(src.Node))
 	}
 	c.moving, c.fed = make([]bool, len(c.g.Nodes)), make([]bool, len(c.g.Nodes))
 	for i := range c.g.Nodes {
@@ -127,6 +127,13 @@ func (c *cutting) live() {
 			}
 		}
 	}
+}
+
+// transforms reports whether anything takes the table that fitted vertex v makes
+// of its input: then a table of what it learned is about its run, as that is.
+func (g *Graph) transforms(v int) bool {
+	first := slices.IndexFunc(g.Nodes[v].Mod.Outputs, func(p module.Port) bool { return p.Kind == service.Dataset })
+	return slices.ContainsFunc(g.Nodes, func(n Vertex) bool { return slices.Contains(n.In, Ref{v, first}) })
 }
 
 // frozen reports that r is what a fitted node learned: in a deployment, that
@@ -166,7 +173,7 @@ func (c *cutting) keep(i int) {
 	}
 	c.BatchOnly = c.BatchOnly || v.Mod.Run != nil && !v.Mod.Outside || v.Mod.BatchUnless != "" && !v.Values.Bool(v.Mod.BatchUnless)
 	c.Outside = c.Outside || v.Mod.Outside
-	if v.Mod.Nature == module.WholeTable {
+	if v.Mod.Nature == module.WholeTable || c.refit[i] {
 		c.Whole = append(c.Whole, v.ID)
 	}
 	n.Module, n.CodeVersion, n.Parameters = v.Mod.Name, v.Mod.CodeVersion, v.Values.NotDefault()

@@ -327,6 +327,25 @@ func TestCut(t *testing.T) {
 			t.Errorf("outputs apart from the rows: %v, want p", c.Apart)
 		}
 	})
+	t.Run("a table of what a fitted node learned", func(t *testing.T) {
+		filter := `"module":"Filter Based Feature Selection","parameters":{"Target column":"a"}`
+		ids := map[string]string{"d": `"assetId":"d"`, "x": filter, "i": input, "o": output, "p": `"outputId":"p"`}
+		beside := cut(t, doc(ids, data, "d -> x", "i -> x", "x:Filtered dataset -> o", "x:Features -> p"))
+		if got := nodes(beside.Doc); got != "i=input1 o=output1 p=p x.1=x.1 x.2=x.2 x=Apply Transformation" {
+			t.Errorf("beside the rows it is the run's: kept %s", got)
+		}
+		if !slices.Equal(beside.Apart, []string{"p"}) || len(beside.Whole) > 0 {
+			t.Errorf("beside the rows: apart %v, whole %v", beside.Apart, beside.Whole)
+		}
+		delete(ids, "o")
+		alone := cut(t, doc(ids, data, "d -> x", "i -> x", "x:Features -> p"))
+		if got := nodes(alone.Doc); got != "i=input1 p=p x=Filter Based Feature Selection" {
+			t.Errorf("alone it is the call's: kept %s", got)
+		}
+		if !slices.Equal(alone.Whole, []string{"x"}) || len(alone.Apart)+len(alone.Frozen) > 0 || alone.BatchOnly {
+			t.Errorf("alone: %+v", alone)
+		}
+	})
 	t.Run("what is made of a frozen transformation is frozen with it", func(t *testing.T) {
 		count := `"module":"Build Counting Transform","parameters":{"Label column":"a","Select columns to count":"b"}`
 		c := cut(t, doc(map[string]string{"d": `"assetId":"d"`, "x": count, "y": `"module":"Modify Count Table Parameters"`, "z": `"module":"Apply Transformation"`, "i": input, "o": output}, data,
