@@ -75,5 +75,5 @@ func (r *Runs) Keepable(doc []byte) error {
 	if err != nil {
 		d = graph.Skim(doc)
 	}
-	return graph.CheckCredentials(d, r.palette)
+	return graph.CheckCredentials(d, r.Palette())
 }

@@ -129,7 +129,7 @@ func (b *builder) build(ctx context.Context) error {
 	if err := graph.Fault(b.g.Publishable()); err != nil {
 		return err
 	}
-	cut, problems := b.g.Cut(b.r.palette)
+	cut, problems := b.g.Cut(b.r.Palette())
 	if err := graph.Fault(problems); err != nil {
 		return err
 	}

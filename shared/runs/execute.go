@@ -370,7 +370,7 @@ func (x *executor) execute(ctx context.Context, i int, n *Node) (values []module
 		return nil, err
 	}
 	c := &checkpoints{x: x, n: n, last: time.Now(), told: time.Now(), lines: len(n.Log)}
-	call := &module.Call{Params: params, Inputs: inputs, Palette: x.r.palette, Log: n.logf, Node: v.ID}
+	call := &module.Call{Params: params, Inputs: inputs, Palette: x.r.Palette(), Log: n.logf, Node: v.ID}
 	if x.r.outside != nil {
 		call.Outside = x.r.outside(x.run.Workspace, "run."+x.run.ID)
 	}

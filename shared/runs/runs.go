@@ -189,7 +189,6 @@ type Runs struct {
 	catalog   Catalog
 	outside   func(ws, delivery string) module.Outside
 	sealer    Sealer
-	palette   *module.Palette
 	retention time.Duration
 	limits    Limits
 	log       *slog.Logger
@@ -199,13 +198,13 @@ type Runs struct {
 func New(c Config) *Runs {
 	return &Runs{
 		tables: c.Store.Tables, queues: c.Store.Queues, artifacts: artifact.New(c.Store.Blobs),
-		catalog: c.Catalog, outside: c.Outside, sealer: c.Sealer, palette: palette.New(),
+		catalog: c.Catalog, outside: c.Outside, sealer: c.Sealer,
 		retention: cmp.Or(c.Retention, 90*24*time.Hour), limits: c.Limits.withDefaults(), log: c.Log,
 	}
 }
 
 // Palette returns the modules that experiments may use.
-func (r *Runs) Palette() *module.Palette { return r.palette }
+func (r *Runs) Palette() *module.Palette { return palette.Shared() }
 
 // Message asks for a run to be executed.
 type Message struct {
@@ -221,7 +220,7 @@ func (r *Runs) Validate(ctx context.Context, ws string, doc []byte) ([]graph.Pro
 	if err != nil {
 		return nil, err
 	}
-	problems := graph.Validate(d, r.palette)
+	problems := graph.Validate(d, r.Palette())
 	_, more, err := r.resolve(ctx, ws, d)
 	return append(problems, more...), err
 }
@@ -274,7 +273,7 @@ func (r *Runs) StartWith(ctx context.Context, ws, experimentID, by string, crede
 	if err != nil {
 		return nil, err
 	}
-	problems := graph.Validate(d, r.palette)
+	problems := graph.Validate(d, r.Palette())
 	assets, more, err := r.resolve(ctx, ws, d)
 	if err != nil {
 		return nil, err
@@ -388,7 +387,7 @@ func (r *Runs) graph(ctx context.Context, run *Run) (*graph.Graph, error) {
 	if err != nil {
 		return nil, err
 	}
-	g, problems := graph.New(d, r.palette)
+	g, problems := graph.New(d, r.Palette())
 	return g, graph.Fault(problems)
 }
 

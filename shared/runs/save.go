@@ -139,9 +139,9 @@ func (r *Runs) Convert(ctx context.Context, ws, experimentID string, c Conversio
 	var problems []graph.Problem
 	switch c.To {
 	case Predictive:
-		made, problems = g.Predictive(r.palette, flowed, c.Trainer)
+		made, problems = g.Predictive(r.Palette(), flowed, c.Trainer)
 	case Retraining:
-		made, problems = g.Retraining(r.palette, flowed, c.Trainer)
+		made, problems = g.Retraining(r.Palette(), flowed, c.Trainer)
 	default:
 		return nil, fault.New(fault.BadArgument, "BadParameterValue", "an experiment is converted to %q or %q, not %q", Predictive, Retraining, c.To).At("to")
 	}

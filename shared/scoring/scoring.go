@@ -48,9 +48,6 @@ type Deployment struct {
 	sessions sync.Pool
 }
 
-// modules is the palette of this program.
-var modules = sync.OnceValue(palette.New)
-
 // ManifestFormat is the manifest format that this program writes.
 const ManifestFormat = 1
 
@@ -65,7 +62,7 @@ func Load(ctx context.Context, digest string, manifest []byte, assets Assets) (*
 }
 
 func load(ctx context.Context, digest string, manifest []byte, assets Assets) (*Deployment, error) {
-	d := &Deployment{Digest: digest, Manifest: new(service.Manifest), palette: modules(), size: int64(len(manifest))}
+	d := &Deployment{Digest: digest, Manifest: new(service.Manifest), palette: palette.Shared(), size: int64(len(manifest))}
 	if err := json.Unmarshal(manifest, d.Manifest); err != nil {
 		return nil, fault.New(fault.Package, "FormatError", "the manifest is not valid JSON").Because(err)
 	}
