@@ -14,6 +14,7 @@ import (
 	"html/template"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/portico-ml/portico/shared/frame"
@@ -26,7 +27,7 @@ import (
 //go:embed page.html
 var pageText string
 
-var page = template.Must(template.New("help").Parse(pageText))
+var page = sync.OnceValue(func() *template.Template { return template.Must(template.New("help").Parse(pageText)) })
 
 // Registry is what a page asks of the registry: *registry.Registry.
 type Registry interface {
@@ -130,7 +131,7 @@ func (f *Function) page(kind string) web.HandlerFunc {
 			return err
 		}
 		var b bytes.Buffer
-		if err := page.Execute(&b, newView(kind, web.BaseURL(r), t, m)); err != nil {
+		if err := page().Execute(&b, newView(kind, web.BaseURL(r), t, m)); err != nil {
 			return fmt.Errorf("render the help page: %w", err)
 		}
 		h := w.Header()

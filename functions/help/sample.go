@@ -2,6 +2,7 @@ package help
 
 import (
 	"strings"
+	"sync"
 	"text/template"
 
 	"github.com/portico-ml/portico/shared/service"
@@ -9,7 +10,9 @@ import (
 
 // sample is a batch job from beginning to end, in Python without any package:
 // it runs as it is printed.
-var sample = template.Must(template.New("").Parse(`import json, os, time, urllib.error, urllib.parse, urllib.request
+var sample = sync.OnceValue(func() *template.Template { return template.Must(template.New("").Parse(sampleText)) })
+
+const sampleText = `import json, os, time, urllib.error, urllib.parse, urllib.request
 
 API = {{.API}}
 KEY = os.environ["KEY"]  # a key of the endpoint
@@ -43,7 +46,7 @@ for name, r in status["Results"].items():
     file = name + os.path.splitext(r["RelativeLocation"])[1]
     urllib.request.urlretrieve(r["BaseLocation"] + urllib.parse.quote(r["RelativeLocation"]) + (r["SasBlobToken"] or ""), file)
     print(file)
-`))
+`
 
 // python is the sample for the jobs of an endpoint.
 func python(api string, m *service.Manifest) string {
@@ -62,7 +65,7 @@ func python(api string, m *service.Manifest) string {
 	}
 	v.Parameters = string(marshal(given))
 	var b strings.Builder
-	if err := sample.Execute(&b, v); err != nil {
+	if err := sample().Execute(&b, v); err != nil {
 		panic("help: " + err.Error()) // of strings
 	}
 	return b.String()

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"sync"
 
 	"github.com/portico-ml/portico/shared/config"
 	"github.com/portico-ml/portico/shared/host/web"
@@ -16,7 +17,7 @@ import (
 //go:embed page.html
 var pageText string
 
-var page = template.Must(template.New("home").Parse(pageText))
+var page = sync.OnceValue(func() *template.Template { return template.Must(template.New("home").Parse(pageText)) })
 
 // Function is the home function.
 type Function struct{ problems []config.Problem }
@@ -32,7 +33,7 @@ func (f *Function) Register(rt *web.Router) { rt.Handle("GET /{$}", f.home) }
 func (f *Function) home(w http.ResponseWriter, r *http.Request) error {
 	web.Call(r).Quiet = true
 	var b bytes.Buffer
-	err := page.Execute(&b, struct {
+	err := page().Execute(&b, struct {
 		Base     string
 		Problems []config.Problem
 	}{web.BaseURL(r), f.problems})
