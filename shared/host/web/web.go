@@ -113,7 +113,6 @@ func safeHost(host string) string {
 // writer notes what a handler did to the response.
 type writer struct {
 	http.ResponseWriter
-	call   *call
 	status int
 	bytes  int64
 }
