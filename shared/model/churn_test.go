@@ -14,6 +14,7 @@ import (
 	"github.com/portico-ml/portico/shared/frame"
 	"github.com/portico-ml/portico/shared/model"
 	"github.com/portico-ml/portico/shared/model/importer"
+	"github.com/portico-ml/portico/shared/model/linear"
 	"github.com/portico-ml/portico/shared/model/trees"
 )
 
@@ -202,10 +203,10 @@ func TestScoreDoesNotAllocate(t *testing.T) {
 // it requires and score a row of missing cells.
 func FuzzOpen(f *testing.F) {
 	for _, h := range []model.Header{
-		{Engine: model.EngineTrees, Kind: model.Regression, Transform: model.Transform{Name: model.Identity}, Features: []model.Feature{{Column: "x", Type: frame.Double, Encoding: model.Number}}},
+		{Engine: model.EngineTrees, Kind: model.Regression, Transform: model.Transform{Name: model.Identity}, Features: []model.Feature{{Name: "f", Column: "x", Type: frame.Double, Encoding: model.Number}}},
 		{
 			Engine: model.EngineTrees, Kind: model.TwoClass, Transform: model.Transform{Name: model.Sigmoid}, Label: &model.Label{Classes: []string{"a", "b"}, Positive: "b"},
-			Features: []model.Feature{{Column: "s", Encoding: model.Codes, Levels: []string{"p", "q"}}},
+			Features: []model.Feature{{Name: "f", Column: "s", Encoding: model.Codes, Levels: []string{"p", "q"}}},
 		},
 	} {
 		b, err := model.Encode(h, sums(f, 1))
@@ -215,6 +216,18 @@ func FuzzOpen(f *testing.F) {
 		f.Add(b)
 		f.Add(model.Join(b, []byte("{}")))
 	}
+	body, err := (&linear.Weights{Features: 1, Outputs: 2, Base: []float64{0, 1}, Coefficients: []float64{1, 2}}).Encode()
+	if err != nil {
+		f.Fatal(err)
+	}
+	b, err := model.Encode(model.Header{
+		Engine: model.EngineLinear, Kind: model.Multiclass, Transform: model.Transform{Name: model.Softmax}, Label: &model.Label{Classes: []string{"a", "b"}},
+		Features: []model.Feature{{Name: "f", Column: "s", Encoding: model.Indicator, Level: "q", Levels: []string{"p", "q"}}},
+	}, body)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
 	f.Fuzz(func(t *testing.T, file []byte) {
 		scoring, _, err := model.Split(file)
 		if err != nil {
@@ -246,6 +259,25 @@ func FuzzOpen(f *testing.F) {
 		}
 		if out, _, err := score(t, m, in); err != nil || out.Check() != nil || out.Rows() != 1 {
 			t.Fatalf("it opens, but does not score: %v", err)
+		}
+		s, err := m.Bind(in.Schema())
+		if err != nil {
+			t.Fatal(err)
+		}
+		x, err := s.Explainer(scoring)
+		if err != nil {
+			if !fault.Is(err, fault.BadUserArgument) {
+				t.Fatalf("it opens, but not for contributions: %v", err)
+			}
+			return
+		}
+		l, err = frame.NewLayout(x.Fields())
+		if err != nil {
+			return // two features of one name
+		}
+		out := l.New(1)
+		if err := x.Explain(x.NewState(), in, out.Cols); err != nil || out.Check() != nil {
+			t.Fatalf("it does not explain: %v", err)
 		}
 	})
 }
