@@ -83,7 +83,7 @@ func fraction(name, doc string) module.Param {
 func decisionForest(name, group string, learner func(forest.Options) (*forest.Forest, error), doc string) *module.Module {
 	return &module.Module{
 		Spec: module.Spec{
-			Name: name, Group: group, CodeVersion: 1, Revision: 1, Nature: module.WholeTable, Outputs: []module.Port{untrainedOut},
+			Name: name, Group: group, CodeVersion: 1, Revision: 2, Nature: module.WholeTable, Outputs: []module.Port{untrainedOut},
 			Params: []module.Param{
 				module.TrainerModeParam(), resamplingParam("tree"),
 				sized(decisionTrees, "8", 1, "How many trees the forest has. More are more exact, and take longer."),
@@ -106,7 +106,7 @@ func decisionForest(name, group string, learner func(forest.Options) (*forest.Fo
 func decisionJungle(name string, learner func(jungle.Options) (*jungle.Jungle, error), doc string) *module.Module {
 	return &module.Module{
 		Spec: module.Spec{
-			Name: name, Group: classification, CodeVersion: 1, Nature: module.WholeTable, Outputs: []module.Port{untrainedOut},
+			Name: name, Group: classification, CodeVersion: 1, Revision: 1, Nature: module.WholeTable, Outputs: []module.Port{untrainedOut},
 			Params: []module.Param{
 				module.TrainerModeParam(), resamplingParam("graph"),
 				sized(graphs, "8", 1, "How many graphs the jungle has. More are more exact, and take longer."),
