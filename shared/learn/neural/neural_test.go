@@ -56,6 +56,30 @@ func TestSuite(t *testing.T) {
 	}
 }
 
+// TestLabelUnits learns labels of any size as those near 1.
+func TestLabelUnits(t *testing.T) {
+	l := learner(t, model.Regression, func(o *neural.Options) {
+		o.Net, o.Iterations = neural.Net{Hidden: []neural.Hidden{{4, engine.Sigmoid}}}, 20
+	})
+	score := func(exponent int) []float64 {
+		var b strings.Builder
+		b.WriteString("x,y\n")
+		for i := range 30 {
+			fmt.Fprintf(&b, "%d,%v\n", i, math.Ldexp(float64(i*i%17), exponent))
+		}
+		f := learntest.Table(t, b.String())
+		return learntest.Numbers(t, learntest.Score(t, learntest.Train(t, l, f, "y"), f), model.ScoredLabels)
+	}
+	want := score(0)
+	for _, exponent := range []int{-900, 900} {
+		for r, v := range score(exponent) {
+			if math.Ldexp(v, -exponent) != want[r] {
+				t.Fatalf("row %d of labels times 2**%d: %v, without %v", r, exponent, v, want[r])
+			}
+		}
+	}
+}
+
 // moons are two half circles that no line parts, or the corners of a square,
 // opposite ones alike.
 func moons(rows int, corners bool) string {

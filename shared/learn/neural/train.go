@@ -79,12 +79,17 @@ const maxWeights = 1 << 26
 // units sets mean and deviation of the label.
 func (t *training) units() {
 	t.mean = t.d.MeanLabel()
+	top := 0.0
+	for _, y := range t.d.Label {
+		top = max(top, math.Abs(y-t.mean))
+	}
+	_, exponent := math.Frexp(top)
 	sum := 0.0
 	for r, y := range t.d.Label {
-		e := y - t.mean
+		e := math.Ldexp(y-t.mean, -exponent) // whose square is neither too large nor too small
 		sum += float64(t.d.WeightOf(r) * float64(e*e))
 	}
-	if v := math.Sqrt(sum / t.d.TotalWeight()); v > 0 && !math.IsInf(v, 0) {
+	if v := math.Ldexp(math.Sqrt(sum/t.d.TotalWeight()), exponent); v > 0 && !math.IsInf(v, 0) {
 		t.deviation = v
 	}
 }
