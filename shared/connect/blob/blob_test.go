@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -207,6 +208,34 @@ func TestBlob_resume(t *testing.T) {
 }
 
 // The link of a result reads, and does nothing else.
+// What is damaged where it is read from is not written, in one request or in
+// blocks, and the error is the one of the reading.
+func TestBlob_damaged(t *testing.T) {
+	for _, p := range places(t) {
+		for name, size := range map[string]int{"small.csv": 1000, "large.csv": 9 << 20} { // of both: in blocks
+			t.Run(p.name+"/"+name, func(t *testing.T) {
+				c := content(strings.Repeat("x", size))
+				whole := c.Open
+				c.Open = func(ctx context.Context, off, n int64) (io.ReadCloser, error) {
+					r, err := whole(ctx, off, n/2)
+					return struct {
+						io.Reader
+						io.Closer
+					}{io.MultiReader(r, iotest.ErrReader(fault.New(fault.Damaged, "", "blob output1 is damaged"))), r}, err
+				}
+				b := p.open(t, name)
+				err := b.Write(t.Context(), c, nil, storage.Condition{})
+				if !fault.Is(err, fault.Damaged) || fault.Of(err).Msg != "blob output1 is damaged" {
+					t.Errorf("err = %v", err)
+				}
+				if _, err := b.Head(t.Context()); !fault.Is(err, fault.NotFound) {
+					t.Errorf("it is there: %v", err)
+				}
+			})
+		}
+	}
+}
+
 func TestBlob_SignRead(t *testing.T) {
 	b := azuriteBlob(t, "signed.csv")
 	if err := b.Write(t.Context(), content("hello"), nil, storage.Condition{}); err != nil {
