@@ -56,14 +56,14 @@ func (w *world) Open(context.Context) (*connect.Records, error) {
 	}
 	f := format.Lookup(w.format)
 	if !w.typed {
-		return &connect.Records{Count: -1, Text: strings.NewReader(text), Format: f, NoHeader: w.bare}, nil
+		return &connect.Records{Text: strings.NewReader(text), Format: f, NoHeader: w.bare}, nil
 	}
 	rows, err := connect.Parse([]byte(text), f, false, nil)
 	if err != nil {
 		return nil, err
 	}
 	given := 0
-	return &connect.Records{Count: -1, Schema: rows.Schema(), Next: func(context.Context) (*frame.Frame, error) {
+	return &connect.Records{Schema: rows.Schema(), Next: func(context.Context) (*frame.Frame, error) {
 		if given++; given > rows.Rows() {
 			return nil, io.EOF
 		}
