@@ -169,11 +169,15 @@ func (s *Session) load(x []float64, n int) {
 	for f := range s.z {
 		v := x[f*n]
 		if w.Scale != nil {
-			v = (v - w.Offset[f]) * w.Scale[f]
+			v = finite(finite(v-w.Offset[f]) * w.Scale[f])
 		}
 		s.z[f] = v
 	}
 }
+
+// finite is v, or where that is past all numbers the largest of its sign: scaled
+// rows far from the learned ones would else be no numbers.
+func finite(v float64) float64 { return max(-math.MaxFloat64, min(math.MaxFloat64, v)) }
 
 // Contributions writes those of n rows to out: for each row and center one
 // number for each feature, and the base behind them. By the Euclidean metric
