@@ -3,7 +3,10 @@ package manipulation
 import (
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
 
 	"github.com/portico-ml/portico/shared/frame"
 	"github.com/portico-ml/portico/shared/module"
@@ -93,17 +96,13 @@ func (s *smote) apply(in, out []*frame.Frame) error {
 	}
 	k := min(s.k, len(rows)-1)
 	rng := rand.New(rand.NewPCG(s.seed, 1))
-	near := make([][]int, len(rows))
+	near := s.neighbours(f, rows, bases, k)
 	columns := make([]*frame.Column, len(f.Cols))
 	for i, c := range f.Cols {
 		columns[i] = frame.NewColumn(s.out[i], f.Rows()+len(bases))
 		columns[i].AppendRange(c, 0, c.Len())
 	}
-	dist := s.distances(f, rows)
 	for _, b := range bases {
-		if near[b] == nil {
-			near[b] = nearest(rows, b, k, dist)
-		}
 		other := near[b][rng.IntN(k)]
 		s.add(f, columns, rows[b], other, near[b], rng.Float64())
 	}
@@ -159,17 +158,46 @@ func (s *smote) bases(n int) []int {
 	return bases
 }
 
-// distances returns the squared distance of two rows: Euclidean over numbers,
-// and for each category that differs, and each number that only one of the two
-// has, the square of the median of the numbers' standard deviations.
-func (s *smote) distances(f *frame.Frame, rows []int) func(a, b int) float64 {
+// neighbours returns the k rows nearest to each base, by its place in the class.
+func (s *smote) neighbours(f *frame.Frame, rows, bases []int, k int) [][]int {
+	near := make([][]int, len(rows))
+	c := s.points(f, rows)
+	each := slices.Compact(slices.Clone(bases)) // equal ones follow each other
+	var next atomic.Int64
+	var all sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(each)) {
+		all.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(each)); i = next.Add(1) - 1 {
+				near[each[i]] = c.nearest(rows, each[i], k)
+			}
+		})
+	}
+	all.Wait()
+	return near
+}
+
+// points are the rows of a class as distances see them.
+type points struct {
+	numbers [][]float64 // by place in the class; NaN where missing
+	levels  [][]int     // of categories: equal where the cells are
+	differ  float64     // what a category that differs adds to a distance
+}
+
+// points prepares squared distances: Euclidean over numbers, and for each
+// category that differs, and each number that only one of two rows has, the
+// square of the median of the numbers' standard deviations.
+func (s *smote) points(f *frame.Frame, rows []int) *points {
+	p := &points{numbers: make([][]float64, len(rows)), levels: make([][]int, len(rows)), differ: 1}
 	var deviations []float64
 	for _, i := range s.numeric {
 		var values []float64
-		for _, r := range rows {
+		for place, r := range rows {
+			v := math.NaN()
 			if !f.Cols[i].IsNull(r) {
-				values = append(values, f.Cols[i].Float(r))
+				v = f.Cols[i].Float(r)
+				values = append(values, v)
 			}
+			p.numbers[place] = append(p.numbers[place], v)
 		}
 		if len(values) == 0 {
 			continue
@@ -180,31 +208,52 @@ func (s *smote) distances(f *frame.Frame, rows []int) func(a, b int) float64 {
 		}
 		deviations = append(deviations, math.Sqrt(sum/float64(len(values))))
 	}
-	differ := 1.0
 	if len(deviations) > 0 {
-		differ = median(deviations)
+		p.differ = median(deviations)
 	}
-	differ *= differ
-	return func(a, b int) float64 {
-		sum := 0.0
-		for _, i := range s.numeric {
-			c := f.Cols[i]
-			switch an, bn := c.IsNull(a), c.IsNull(b); {
-			case an && bn:
-			case an || bn:
-				sum += differ
-			default:
-				d := c.Float(a) - c.Float(b)
-				sum += float64(d * d)
+	p.differ *= p.differ
+	for _, i := range s.nominal {
+		seen := make(map[string]int)
+		var cell []byte
+		for place, r := range rows {
+			level := -1
+			if !f.Cols[i].IsNull(r) {
+				cell = f.Cols[i].Print(cell[:0], r)
+				var ok bool
+				if level, ok = seen[string(cell)]; !ok {
+					level = len(seen)
+					seen[string(cell)] = level
+				}
 			}
+			p.levels[place] = append(p.levels[place], level)
 		}
-		for _, i := range s.nominal {
-			if !sameCell(f.Cols[i], a, b) {
-				sum += differ
-			}
-		}
-		return sum
 	}
+	return p
+}
+
+// distance is the squared distance of two rows, or one that is at least limit
+// where that one is.
+func (p *points) distance(a, b int, limit float64) float64 {
+	sum := 0.0
+	other := p.numbers[b]
+	for i, x := range p.numbers[a] {
+		switch y := other[i]; {
+		case !math.IsNaN(x) && !math.IsNaN(y):
+			d := x - y
+			sum += float64(d * d)
+		case !math.IsNaN(x) || !math.IsNaN(y):
+			sum += p.differ
+		}
+		if sum >= limit {
+			return sum
+		}
+	}
+	for i, x := range p.levels[a] {
+		if x != p.levels[b][i] {
+			sum += p.differ
+		}
+	}
+	return sum
 }
 
 func sameCell(c *frame.Column, a, b int) bool {
@@ -221,24 +270,28 @@ func sameCell(c *frame.Column, a, b int) bool {
 
 // nearest returns the k rows nearest to rows[b], the nearest first; of equally
 // near ones the first in the table.
-func nearest(rows []int, b, k int, dist func(a, b int) float64) []int {
+func (p *points) nearest(rows []int, b, k int) []int {
 	type neighbour struct {
 		row int
 		d   float64
 	}
 	var best []neighbour
+	limit := math.Inf(1)
 	for i, r := range rows {
 		if i == b {
 			continue
 		}
-		n := neighbour{r, dist(rows[b], r)}
+		n := neighbour{r, p.distance(b, i, limit)}
 		at := len(best)
 		for at > 0 && best[at-1].d > n.d {
 			at--
 		}
 		if at < k {
 			best = slices.Insert(best, at, n)
-			best = best[:min(len(best), k)]
+			if len(best) >= k {
+				best = best[:k]
+				limit = best[k-1].d
+			}
 		}
 	}
 	out := make([]int, len(best))
