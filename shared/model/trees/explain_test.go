@@ -164,3 +164,27 @@ func TestCoversAreOptional(t *testing.T) {
 		t.Error("covers that do not add up are kept")
 	}
 }
+
+// TestTooDeep is a tree whose paths would take too much memory: it scores, and
+// has no contributions.
+func TestTooDeep(t *testing.T) {
+	const depth = 3000
+	f := &Forest{Features: depth, Outputs: 1, Input: Float32, Sum: Float64, Base: []float64{0}, Trees: make([]Tree, 1)}
+	for i := range int32(depth) {
+		f.Trees[0].Nodes = append(f.Trees[0].Nodes, Node{Test: Less, Feature: i, Left: 2*i + 1, Right: 2*i + 2, Cover: float64(depth + 1 - i)}, Node{Value: 1, Cover: 1})
+	}
+	f.Trees[0].Nodes = append(f.Trees[0].Nodes, Node{Value: 2, Cover: 1})
+	if !f.KeepCovers() {
+		t.Fatal("the covers add up")
+	}
+	b, err := f.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenExplainer(b); !errors.Is(err, ErrTooDeep) {
+		t.Errorf("%v", err)
+	}
+	if _, err := Open(b); err != nil {
+		t.Errorf("it does not score: %v", err)
+	}
+}
