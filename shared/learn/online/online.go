@@ -26,7 +26,7 @@ type Passes struct {
 }
 
 // every is how many rows are visited between two looks at the context.
-const every = 1 << 12
+const every = 1 << 6
 
 // Run calls visit for every row of every pass: t is the number of rows visited
 // before, in all passes. The state is all that visits change; it is saved

@@ -46,6 +46,16 @@ func TestRunFails(t *testing.T) {
 	if err := p.Run(ctx, learn.NewSession(), nil, visit); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled it gives %v", err)
 	}
+	ctx, cancel = context.WithCancel(t.Context())
+	seen := 0
+	wide := Passes{Rows: 5000, Passes: 1} // a visit of a large network takes a while
+	err := wide.Run(ctx, learn.NewSession(), nil, func(int, int) {
+		seen++
+		cancel()
+	})
+	if !errors.Is(err, context.Canceled) || seen > 100 {
+		t.Errorf("cancelled in the first visit it makes %d and gives %v", seen, err)
+	}
 	s := learn.NewSession()
 	for _, s.Saved = range [][]byte{{}, make([]byte, 8), make([]byte, 23), slices.Repeat([]byte{255}, 24)} {
 		if err := p.Run(t.Context(), s, make([]float64, 2), visit); err == nil {
