@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -280,6 +281,10 @@ func compare(t *testing.T, body []byte, ports []service.Port, decode func(*Decod
 	d := &Decoder{MaxRows: 100}
 	got := newFrames(t, ports...)
 	err := decode(d, p, got)
+	again := newFrames(t, ports...)
+	if e := decode(d, p, again); fmt.Sprint(e) != fmt.Sprint(err) || err == nil && !cmp.Equal(show(again, nil), show(got, nil)) {
+		t.Fatalf("%q: %v, and when read again: %v", body, err, e)
+	}
 	if err != nil && fault.Of(err).Kind == fault.Internal {
 		t.Fatalf("%q: %v", body, err)
 	}

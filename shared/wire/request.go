@@ -41,6 +41,8 @@ type Decoder struct {
 	given  []bool // per input
 	rows   int    // read so far, in all inputs
 	cols   []int  // table form: per cell of a row, its column
+	colsOf *input // of which cols are, by the names of colsIn; nil for none
+	colsIn []byte // as they stood in the request
 	seen   []int  // row objects: per column, the last row that had it, from 1
 	order  []int  // row objects: the columns of the row before, as they came
 }
@@ -322,10 +324,17 @@ func (d *Decoder) table(in *input, f *frame.Frame) error {
 	return err
 }
 
-// names reads ColumnNames into d.cols.
+// names reads ColumnNames into d.cols. Callers send the same ones each time, to
+// the byte: those that were read last are not read again.
 func (d *Decoder) names(in *input) error {
-	d.cols = d.cols[:0]
-	if d.s.peek() != '[' {
+	first := d.s.peek()
+	start := d.s.i
+	if d.colsOf == in && bytes.HasPrefix(d.s.b[start:], d.colsIn) {
+		d.s.i += len(d.colsIn)
+		return nil
+	}
+	d.colsOf, d.cols = nil, d.cols[:0]
+	if first != '[' {
 		if _, err := d.s.skip(); err != nil {
 			return err
 		}
@@ -352,8 +361,17 @@ func (d *Decoder) names(in *input) error {
 	if err != nil {
 		return err
 	}
-	return d.checkNames(in)
+	if err := d.checkNames(in); err != nil {
+		return err
+	}
+	if read := d.s.b[start:d.s.i]; len(read) <= maxColsIn {
+		d.colsOf, d.colsIn = in, append(d.colsIn[:0], read...)
+	}
+	return nil
 }
+
+// maxColsIn bounds what is kept of a request.
+const maxColsIn = 64 << 10
 
 // checkNames refuses a column given twice, and a required one left out.
 func (d *Decoder) checkNames(in *input) error {

@@ -130,6 +130,51 @@ func TestExecuteSeveralInputs(t *testing.T) {
 	}
 }
 
+// TestExecuteNamesAgain: a decoder that knows the names of the call before
+// reads what one does that knows none.
+func TestExecuteNamesAgain(t *testing.T) {
+	p := NewPorts(&service.Manifest{Inputs: []service.Port{people, extra}})
+	const ageState, stateAge = `["age","pay","state"]`, `["state","pay","age"]`
+	const rows = `[{"n":1}]`
+	table := func(names, values, other string) string {
+		return `{"Inputs":{"input1":{"ColumnNames":` + names + `,"Values":` + values + `},"input2":` + other + `}}`
+	}
+	var used Decoder
+	read := 0
+	for _, body := range []string{
+		table(ageState, `[["25","1","KS"]]`, rows),
+		table(ageState, `[["26","1","MO"],["27","1",null]]`, rows),
+		table("  "+ageState, `[["28","1","MO"]]`, rows),
+		table(stateAge, `[["MO","1","29"]]`, rows),
+		table(stateAge, `[["MO"]]`, rows),
+		table(stateAge, `[["MO","1","30"]]`, rows),
+		table(`["state","pay","age","age"]`, `[["MO","1","30","31"]]`, rows),
+		table(`["state","pay","nobody"]`, `[["MO","1","30"]]`, rows),
+		table(ageState, `[["31","1","KS"]]`, `{"ColumnNames":`+ageState+`,"Values":[]}`),
+		table(`["n"]`, `[["32"]]`, rows),
+		`{"Inputs":{"input2":` + rows + `,"input1":{"Values":[["33","1","KS"]],"ColumnNames":` + ageState + `}}}`,
+		`{"Inputs":{"input2":` + rows + `,"input1":{"Values":[["34","1","KS"]],"ColumnNames":` + ageState + `}}}`,
+		`{"Inputs":{"input2":` + rows + `,"input1":{"Values":[["35","1","KS"]],"ColumnNames":` + ageState,
+		`{"Inputs":{"input2":` + rows + `,"input1":{"Values":[["36","1","KS"]],"ColumnNames":` + ageState[:8],
+	} {
+		var shown, errs [2]string
+		for i, d := range []*Decoder{&used, new(Decoder)} {
+			fs := newFrames(t, people, extra)
+			errs[i] = fmt.Sprint(d.Execute(p, []byte(body), fs))
+			shown[i] = fmt.Sprint(show(fs, d.Parameters()))
+		}
+		if errs[0] != errs[1] || errs[0] == "<nil>" && shown[0] != shown[1] {
+			t.Errorf("%s: %s, %s; anew: %s, %s", body, errs[0], shown[0], errs[1], shown[1])
+		}
+		if errs[1] == "<nil>" {
+			read++
+		}
+	}
+	if read != 7 {
+		t.Errorf("%d of the requests were read, want 7", read)
+	}
+}
+
 func TestExecuteWithoutInputs(t *testing.T) {
 	p := NewPorts(&service.Manifest{})
 	var d Decoder
