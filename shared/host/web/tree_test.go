@@ -65,8 +65,20 @@ func mustParse(t *testing.T, path string) *url.URL {
 
 func TestTreeRefusesPatterns(t *testing.T) {
 	for _, patterns := range [][]string{
-		{""}, {"GET"}, {"GET x"}, {"/a//b"}, {"/a/"}, {"/{}"}, {"/{a"}, {"/a}"}, {"/x{a}"}, {"/{rest...}/a"}, {"/{$}/a"},
-		{"GET /a", "GET /A"}, {"/{a}", "/{b}"}, {"/a/{b...}", "/a/{c...}"},
+		{""},
+		{"GET"},
+		{"GET x"},
+		{"/a//b"},
+		{"/a/"},
+		{"/{}"},
+		{"/{a"},
+		{"/a}"},
+		{"/x{a}"},
+		{"/{rest...}/a"},
+		{"/{$}/a"},
+		{"GET /a", "GET /A"},
+		{"/{a}", "/{b}"},
+		{"/a/{b...}", "/a/{c...}"},
 	} {
 		func() {
 			defer func() {
