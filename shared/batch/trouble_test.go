@@ -239,7 +239,7 @@ type nothing struct{ *world }
 func (nothing) Source(string, connect.Place) (connect.Source, error) { return nothing{}, nil }
 
 func (nothing) Open(context.Context) (*connect.Records, error) {
-	return (&connect.Gather{}).Records("")
+	return (&connect.Gather{}).Records()
 }
 
 // TestSubmit_busy: storage that is busy is no blob that is absent.
