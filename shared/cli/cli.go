@@ -171,7 +171,7 @@ func run(ctx context.Context, args []string, env Env) error {
 	if s.set, err = env.Settings(s.opt.config); err != nil {
 		return usage("the settings cannot be read: %v", err)
 	}
-	if err := s.settle(f); err != nil {
+	if err := s.settle(); err != nil {
 		return err
 	}
 	s.screen = &screen{w: env.Stderr, on: env.Terminal && !s.opt.quiet}
@@ -232,7 +232,7 @@ type session struct {
 }
 
 // settle puts what the flags say over the settings.
-func (s *session) settle(f *flag.FlagSet) error {
+func (s *session) settle() error {
 	for _, v := range []struct{ to, from *string }{
 		{&s.set.Server, &s.opt.server}, {&s.set.Workspace, &s.opt.workspace}, {&s.set.Service, &s.opt.service}, {&s.set.Endpoint, &s.opt.endpoint},
 	} {

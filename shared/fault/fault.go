@@ -106,16 +106,6 @@ func (k Kind) Traits() Traits {
 
 func (k Kind) String() string { return k.Traits().Name }
 
-// Parse returns the kind of a stored name; an unknown name is Internal.
-func Parse(name string) Kind {
-	for k := range table {
-		if table[k].Name == name {
-			return Kind(k)
-		}
-	}
-	return Internal
-}
-
 // Detail is one entry of a classic error document's details.
 type Detail struct {
 	Code    string `json:"code"`

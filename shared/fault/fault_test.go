@@ -60,8 +60,8 @@ func TestTable(t *testing.T) {
 		if http.StatusText(g.Status) == "" {
 			t.Errorf("%s: status %d", w.name, g.Status)
 		}
-		if Parse(w.name) != k || seen[w.name] {
-			t.Errorf("%s does not read back as itself", w.name)
+		if seen[w.name] {
+			t.Errorf("%s stands twice", w.name)
 		}
 		seen[w.name] = true
 		// What a trigger delivers again is what may go well the next time.
@@ -69,7 +69,7 @@ func TestTable(t *testing.T) {
 			t.Errorf("%s: status %d, retry %v", w.name, g.Status, g.Retry)
 		}
 	}
-	if Parse("no such kind") != Internal || Kind(200).String() != "internal" {
+	if Kind(200).String() != "internal" {
 		t.Error("an unknown kind is not internal")
 	}
 }

@@ -106,9 +106,8 @@ func TestAppendError(t *testing.T) {
 		if diff := cmp.Diff("x"+tt.want, got); diff != "" {
 			t.Error(diff)
 		}
-		var doc ErrorDocument
-		if err := json.Unmarshal([]byte(got[1:]), &doc); err != nil || len(doc.Error.Details) == 0 {
-			t.Errorf("%s: %v", got, err)
+		if !json.Valid([]byte(got[1:])) {
+			t.Errorf("%s is not JSON", got)
 		}
 	}
 }

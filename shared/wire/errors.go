@@ -6,18 +6,8 @@ import (
 	"github.com/portico-ml/portico/shared/fault"
 )
 
-// ErrorDocument is the classic error document, for tests and clients to read;
-// AppendError writes it.
-type ErrorDocument struct {
-	Error struct {
-		Code    string         `json:"code"` // the class
-		Message string         `json:"message"`
-		Details []fault.Detail `json:"details"` // never empty
-	} `json:"error"`
-}
-
-// AppendError appends the error document of e to dst. It tells what the caller
-// may know: class, code, target and message, never the cause.
+// AppendError appends the classic error document of e to dst. It tells what the
+// caller may know: class, code, target and message, never the cause.
 func AppendError(dst []byte, e *fault.Error) []byte {
 	t := e.Kind.Traits()
 	dst = append(dst, `{"error":{"code":`...)
