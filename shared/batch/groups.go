@@ -65,11 +65,13 @@ func (b *Batch) groupColumns(j *job, i int, f *parquet.File, l *frame.Layout) (i
 
 // groupSpans returns where a row group lies, as far as it is read, and refuses
 // one that is too large.
-func (b *Batch) groupSpans(j *job, f *parquet.File, g int, l *frame.Layout) (spans []parquet.Span, size int64, err error) {
+func (b *Batch) groupSpans(j *job, f *parquet.File, g int, l *frame.Layout) ([]parquet.Span, error) {
 	name := j.Inputs[0].Name
-	if spans, err = f.Spans(g, l); err != nil {
-		return nil, 0, at(err, name)
+	spans, err := f.Spans(g, l)
+	if err != nil {
+		return nil, at(err, name)
 	}
+	size := int64(0)
 	for _, s := range spans {
 		size += s.Size
 	}
@@ -78,10 +80,10 @@ func (b *Batch) groupSpans(j *job, f *parquet.File, g int, l *frame.Layout) (spa
 		most = min(most, int64(maxGroupCells/len(l.Schema)))
 	}
 	if rows > most || size > b.lim.GroupBytes {
-		return nil, 0, fault.New(fault.TooLarge, "OutOfMemoryLimit", "%s, row group %d of %d has %d rows and, in the columns that are read, %d bytes; a row group may have %d rows and %d bytes: write the file with smaller row groups",
+		return nil, fault.New(fault.TooLarge, "OutOfMemoryLimit", "%s, row group %d of %d has %d rows and, in the columns that are read, %d bytes; a row group may have %d rows and %d bytes: write the file with smaller row groups",
 			name, g+1, f.Groups(), rows, size, most, b.lim.GroupBytes).At(name)
 	}
-	return spans, size, nil
+	return spans, nil
 }
 
 // cutGroups appends chunks to seg until it is full or the file ends: row
@@ -105,7 +107,7 @@ func (b *Batch) cutGroups(j *job, f *parquet.File, l *frame.Layout, first, seg *
 		if row += rows; row <= st.Records || rows == 0 {
 			continue // in the plan already
 		}
-		if _, _, err := b.groupSpans(j, f, g, l); err != nil {
+		if _, err := b.groupSpans(j, f, g, l); err != nil {
 			return err
 		}
 		at := f.Bytes(g)
@@ -151,7 +153,7 @@ func (b *Batch) groupBlocks(ctx context.Context, s *sheet, d Deployment, in *blo
 			if at >= c.First+c.Records {
 				return
 			}
-			spans, _, err := b.groupSpans(s.j, f, g, l)
+			spans, err := b.groupSpans(s.j, f, g, l)
 			var pages [][]byte
 			if err == nil {
 				pages, err = b.readSpans(ctx, s.j, in, first.Pins[0], spans)
