@@ -294,6 +294,9 @@ func (s *sheet) bad(r frame.BadRecord) error {
 		return s.refusal(r)
 	}
 	s.Bad++
+	if s.First == nil {
+		s.First = &firstBad{r.Record, fmt.Sprintf("%s, row %d%s: %s", s.name(), r.Record, onLine(r), r.Reason)}
+	}
 	errs := &s.buf.out[len(s.buf.out)-1]
 	*errs = appendError(*errs, s.name(), r)
 	return nil
@@ -306,11 +309,15 @@ func (s *sheet) refusal(r frame.BadRecord) error {
 	if s.chunks > 1 {
 		where = "at least row"
 	}
-	line := ""
-	if r.Line > 0 {
-		line = fmt.Sprintf(" (line %d)", r.Line)
+	return fault.New(fault.BadUserArgument, r.Code, "%s, %s %d%s: %s", s.name(), where, r.Record, onLine(r), r.Reason).At(s.name())
+}
+
+// onLine says where in a text a record begins.
+func onLine(r frame.BadRecord) string {
+	if r.Line == 0 {
+		return ""
 	}
-	return fault.New(fault.BadUserArgument, r.Code, "%s, %s %d%s: %s", s.name(), where, r.Record, line, r.Reason).At(s.name())
+	return fmt.Sprintf(" (line %d)", r.Line)
 }
 
 // long is a chunk that is one line above the limit: a record, or a comment.

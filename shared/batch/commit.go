@@ -95,6 +95,7 @@ func (b *Batch) enterCommit(ctx context.Context, j *job) (*job, error) {
 	if err := j.Options.judge(t, ""); err != nil {
 		return nil, err
 	}
+	t.First = nil // it has told what it is for, and has a cell in it
 	j, _, err = b.change(ctx, j.ID, func(j *job) bool {
 		if j.State != Running {
 			return false

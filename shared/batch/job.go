@@ -163,6 +163,8 @@ type totals struct {
 	// model reads, and cells outside their column's levels.
 	Missing int64 `json:"missing,omitempty"`
 	Unknown int64 `json:"unknown,omitempty"`
+	// First is the first bad row.
+	First *firstBad `json:"first,omitempty"`
 	// Bytes are the sizes of the staged files: outputs in order, then the
 	// error file; headers not counted.
 	Bytes []int64 `json:"bytes,omitempty"`
@@ -178,12 +180,21 @@ func (t *totals) add(u totals) {
 	t.BytesIn += u.BytesIn
 	t.Missing += u.Missing
 	t.Unknown += u.Unknown
+	if t.First == nil || u.First != nil && u.First.Row < t.First.Row {
+		t.First = u.First
+	}
 	for i, n := range u.Bytes {
 		if i == len(t.Bytes) {
 			t.Bytes = append(t.Bytes, 0)
 		}
 		t.Bytes[i] += n
 	}
+}
+
+// firstBad is a bad row as the failure of a job names it. It is never changed.
+type firstBad struct {
+	Row int64  `json:"row"`
+	Why string `json:"why"`
 }
 
 // failure is an error in a row.

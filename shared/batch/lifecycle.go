@@ -4,14 +4,22 @@ import (
 	"context"
 
 	"github.com/portico-ml/portico/shared/fault"
+	"github.com/portico-ml/portico/shared/frame"
+	"github.com/portico-ml/portico/shared/service"
 	"github.com/portico-ml/portico/shared/storage"
 )
 
 // find reads a job of this endpoint; a job of another parent does not exist.
 func (b *Batch) find(ctx context.Context, ws, endpoint, id string) (*job, error) {
+	none := func() error {
+		return fault.New(fault.NotFound, "JobNotFound", "job %s is not one of this endpoint", frame.Clip([]byte(id))).At("jobId")
+	}
+	if !service.ValidID(id) {
+		return nil, none()
+	}
 	j, err := b.load(ctx, id)
 	if fault.Is(err, fault.NotFound) || err == nil && (j.Workspace != ws || j.Endpoint != endpoint) {
-		return nil, fault.New(fault.NotFound, "JobNotFound", "job %s is not one of this endpoint", id).At("jobId")
+		return nil, none()
 	}
 	return j, err
 }

@@ -3,6 +3,7 @@ package batch
 import (
 	"bytes"
 	"encoding/json"
+	"strconv"
 	"strings"
 
 	"github.com/portico-ml/portico/shared/fault"
@@ -77,13 +78,23 @@ func (o *Options) settle(endpointDefault string) error {
 // judge decides, from the totals of all chunks, whether too many rows were
 // bad. From those of some it may do so too: then soFar says it.
 func (o *Options) judge(t totals, soFar string) error {
+	allowed := ""
 	switch {
 	case o.MaxBadRows != nil && t.Bad > *o.MaxBadRows:
-		return fault.New(fault.BadUserArgument, "InputParseError", "%d of %d rows%s are bad; the job allows %d", t.Bad, t.RowsIn, soFar, *o.MaxBadRows)
+		allowed = strconv.FormatInt(*o.MaxBadRows, 10)
 	case o.MaxBadPercent != nil && t.RowsIn > 0 && float64(t.Bad)*100 > *o.MaxBadPercent*float64(t.RowsIn):
-		return fault.New(fault.BadUserArgument, "InputParseError", "%d of %d rows%s are bad; the job allows %g %%", t.Bad, t.RowsIn, soFar, *o.MaxBadPercent)
+		allowed = strconv.FormatFloat(*o.MaxBadPercent, 'g', -1, 64) + " %"
+	default:
+		return nil
 	}
-	return nil
+	first := ""
+	if t.First != nil { // rows of completion of older releases have none
+		first = "; one is " + t.First.Why
+		if soFar == "" {
+			first = "; the first is " + t.First.Why
+		}
+	}
+	return fault.New(fault.BadUserArgument, "InputParseError", "%d of %d rows%s are bad; the job allows %s%s", t.Bad, t.RowsIn, soFar, allowed, first)
 }
 
 // hopeless reports that the totals so far already decide the end: no row to

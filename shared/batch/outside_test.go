@@ -192,6 +192,10 @@ func TestOutside_refused(t *testing.T) {
 	if _, err := r.b.Submit(t.Context(), r.submission(beyond(true))); !fault.HasCode(err, "Error0015") || fault.Of(err).Target != "output1" {
 		t.Errorf("err = %v", err)
 	}
+	w.refuse = fault.Module(3, "PostgreSql: Table is not given").At("Table")
+	if _, err := r.b.Submit(t.Context(), r.submission(beyond(true))); fault.Of(err).Target != "output1.Table" {
+		t.Errorf("a part of an output is at fault: target %q of %v", fault.Of(err).Target, err)
+	}
 	none := newRig(t)
 	if _, err := none.b.Submit(t.Context(), none.submission(beyond(false))); !fault.Is(err, fault.Unsupported) {
 		t.Errorf("without an outside: %v", err)

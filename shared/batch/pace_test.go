@@ -94,13 +94,16 @@ func TestStatus_pace(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := r.status(id).Progress
-	if p.Rows != 150 || p.Bytes != int64(len(rows(150))) || p.RowsRead != 140 {
+	if p.Rows != 150 || p.Bytes != int64(len(rows(150))-len(rows(0))) || p.RowsRead != 140 {
 		t.Fatalf("progress %+v", p)
 	}
 	if p.RowsPerSecond <= 0 || p.RecentRowsPerSecond < p.RowsPerSecond*0.99 || p.SecondsLeft == nil || *p.SecondsLeft < 1 {
 		t.Errorf("all rows were done in the last minute, 10 are left: pace %+v", p.Pace)
 	}
 	r.drain()
+	if p := r.status(id).Progress; p.BytesDone != p.Bytes {
+		t.Errorf("all is done, and of %d bytes %d are", p.Bytes, p.BytesDone)
+	}
 	if p := r.status(id).Progress; p.RowsPerSecond <= 0 || p.RecentRowsPerSecond != 0 || p.SecondsLeft != nil || p.Rows != 150 {
 		t.Errorf("of a job that has ended: %+v", p)
 	}

@@ -92,7 +92,7 @@ func (b *Batch) plan(ctx context.Context, id string) error {
 		j.Whole, j.Ignored = segs[0].Whole, segs[0].Ignored
 		j.Chunks = chunks
 		j.Window = window
-		j.Ran, j.Rows, j.Bytes = now(), last.End.Records, segs[0].bytes()
+		j.Ran, j.Rows, j.Bytes = now(), last.End.Records, planned(segs)
 		j.Segments = nil
 		for _, s := range segs {
 			j.Segments = append(j.Segments, s.First)
@@ -108,10 +108,18 @@ func (b *Batch) plan(ctx context.Context, id string) error {
 	return b.launch(ctx, j)
 }
 
-// bytes is the size of the inputs, of segment 0.
-func (s *segment) bytes() (n int64) {
-	for _, p := range s.Pins {
-		n += p.Size
+// planned is how many bytes the chunks of a plan have, without what comes before
+// the first record; of a whole job, those of its inputs.
+func planned(segs []*segment) (n int64) {
+	if segs[0].Whole {
+		for _, p := range segs[0].Pins {
+			n += p.Size
+		}
+	}
+	for _, s := range segs {
+		for _, c := range s.Chunks {
+			n += c.Length
+		}
 	}
 	return n
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/portico-ml/portico/shared/connect"
 	"github.com/portico-ml/portico/shared/connect/blob"
@@ -75,14 +76,17 @@ func (b *Batch) origin(ctx context.Context, s *source, sec *secrets) (*blob.Blob
 	return b.Blobs.Open(ctx, sec.Inputs[s.Name], false)
 }
 
-// at names the input or output at fault.
+// at names the input or output at fault, before what of it is.
 func at(err error, name string) error {
 	if err == nil {
 		return nil
 	}
 	e := *fault.Of(err)
-	if e.Target == "" {
+	switch {
+	case e.Target == "":
 		e.Target = name
+	case e.Target != name && !strings.HasPrefix(e.Target, name+"."):
+		e.Target = name + "." + e.Target
 	}
 	return &e
 }

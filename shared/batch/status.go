@@ -80,14 +80,19 @@ func (b *Batch) Status(ctx context.Context, ws, endpoint, id string) (*Status, e
 	case Waiting:
 		s.QueuePosition, err = b.position(ctx, j)
 	case Running, Committing, Finished:
-		if s.Progress, err = b.progress(ctx, j); err != nil {
-			return nil, err
-		}
-		if j.State == Finished {
-			err = b.results(ctx, j, s)
+		s.Progress, err = b.progress(ctx, j)
+	case Failed, Cancelled:
+		if !j.Ran.IsZero() && !j.Expired { // what was done is deleted with the rest
+			s.Progress, err = b.progress(ctx, j)
 		}
 	}
-	return s, err
+	if err == nil && j.State == Finished {
+		err = b.results(ctx, j, s)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // position is the place of a waiting job in its queue. 0 where it has just
@@ -155,6 +160,9 @@ func (b *Batch) progress(ctx context.Context, j *job) (*Progress, error) {
 		var err error
 		if sum, err = b.sumDone(ctx, j); err != nil {
 			return nil, err
+		}
+		if j.State.Ended() {
+			at = j.Ended
 		}
 	}
 	p := &Progress{

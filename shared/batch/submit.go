@@ -212,8 +212,8 @@ func (b *Batch) describeOutput(ctx context.Context, o *sink, p service.Port, to 
 
 func (b *Batch) describeInput(ctx context.Context, j *job, s *source, raw json.RawMessage, sec *secrets) error {
 	var p connect.Place
-	if json.Unmarshal(raw, &p) != nil {
-		return fault.New(fault.BadArgument, "InvalidBlob", "%s is not a blob reference", s.Name)
+	if err := json.Unmarshal(raw, &p); err != nil {
+		return fault.New(fault.BadArgument, "InvalidBlob", "%s is not a blob reference: %s", s.Name, syntax(err))
 	}
 	if zero(&p) {
 		return fault.New(fault.BadArgument, "MissingInputBlobInformation", "Input %s has no blob information.", s.Name)

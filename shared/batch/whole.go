@@ -98,6 +98,7 @@ func (b *Batch) holdWhole(ctx context.Context, l *lease, j *job, out *exports) (
 	if err == nil {
 		err = j.Options.judge(t, "")
 	}
+	t.First = nil // as in enterCommit
 	return t, err
 }
 
