@@ -176,3 +176,16 @@ func FuzzImport(f *testing.F) {
 		}
 	})
 }
+
+// TestLevelsOnce collects the levels of a column of numbers once, however many
+// indicators of it a model has.
+func TestLevelsOnce(t *testing.T) {
+	s, err := readSample([]byte("zip\n20\n7\n20\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := s.levels(s.column("zip")), s.levels(s.column("zip"))
+	if !slices.Equal(a, []string{"7", "20"}) || &a[0] != &b[0] {
+		t.Errorf("%q, and again %q", a, b)
+	}
+}

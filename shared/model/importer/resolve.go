@@ -199,7 +199,7 @@ func (r *resolver) feature(i int, said *FeatureBinding) model.Feature {
 	if file.Text && (f.Encoding == "" || f.Encoding == model.Text) {
 		f.Encoding = model.Text
 		if f.Levels == nil && column != nil && column.Field.Type == frame.String {
-			f.Levels = levels(column)
+			f.Levels = r.sample.levels(column)
 		}
 		return f
 	}
@@ -236,7 +236,7 @@ func (r *resolver) findColumn(f *model.Feature, file *model.ForeignFeature) {
 		if !ok || rest == "" || !strings.ContainsRune("_=", rune(rest[0])) {
 			continue
 		}
-		if level := rest[1:]; slices.Contains(levels(c), level) {
+		if level := rest[1:]; slices.Contains(r.sample.levels(c), level) {
 			if f.Column != "" {
 				r.leave(f.Name, "may be level %q of column %q or of another: give column and level", level, c.Field.Name)
 				return
@@ -269,7 +269,7 @@ func (r *resolver) encode(f *model.Feature, file *model.ForeignFeature, column *
 			f.Levels = file.Levels
 		}
 		if f.Levels == nil && column != nil {
-			if f.Levels = levels(column); len(f.Levels) > 0 {
+			if f.Levels = r.sample.levels(column); len(f.Levels) > 0 {
 				r.warn("feature %q: levels taken from the schema table in sorted order, %q to %q; give levels if the trainer numbered them otherwise", f.Name, f.Levels[0], f.Levels[len(f.Levels)-1])
 			}
 		}
@@ -279,8 +279,8 @@ func (r *resolver) encode(f *model.Feature, file *model.ForeignFeature, column *
 	case model.Indicator:
 		if f.Level == "" {
 			r.leave(f.Name, "give the level that it indicates")
-		} else if f.Levels == nil && column != nil && len(levels(column)) > 0 {
-			f.Levels = levels(column)
+		} else if f.Levels == nil && column != nil && len(r.sample.levels(column)) > 0 {
+			f.Levels = r.sample.levels(column)
 			if !slices.Contains(f.Levels, f.Level) {
 				r.leave(f.Name, "column %q of the schema table has no %q", f.Column, f.Level)
 			}
@@ -316,7 +316,7 @@ func (r *resolver) label(h *model.Header) {
 		l.Classes = r.foreign.Classes
 	}
 	if l.Classes == nil && column != nil {
-		if found := levels(column); len(found) == n {
+		if found := r.sample.levels(column); len(found) == n {
 			l.Classes = found
 			r.warn("classes taken from column %q in sorted order: %q; give classes if the trainer numbered them otherwise", said.Column, found)
 		}

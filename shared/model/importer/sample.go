@@ -12,6 +12,7 @@ import (
 // sample is the table that a schema is taken from.
 type sample struct {
 	frame *frame.Frame
+	known map[*frame.Column][]string // levels that were asked for: each of a column's indicators does
 }
 
 // maxLevels is how many distinct values of a column may be its levels.
@@ -40,7 +41,7 @@ func readSample(table []byte) (*sample, error) {
 	if err != nil {
 		return nil, fault.Wrap(err, fault.BadUserArgument, "read schema table")
 	}
-	return &sample{f}, nil
+	return &sample{f, map[*frame.Column][]string{}}, nil
 }
 
 // column returns the table's column, or nil; a nil sample has none.
@@ -49,6 +50,16 @@ func (s *sample) column(name string) *frame.Column {
 		return nil
 	}
 	return s.frame.Col(name)
+}
+
+// levels returns levels of one of the table's columns.
+func (s *sample) levels(c *frame.Column) []string {
+	l, ok := s.known[c]
+	if !ok {
+		l = levels(c)
+		s.known[c] = l
+	}
+	return l
 }
 
 // levels returns the distinct values of a column in the order in which pandas
