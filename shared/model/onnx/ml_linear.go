@@ -260,13 +260,13 @@ func buildSVMClassifier(d *decl) (op, error) {
 	perClass, weights, rho := d.ints("vectors_per_class"), d.floats("coefficients"), d.floats("rho")
 	probA, probB := d.floats("prob_a"), d.floats("prob_b")
 	n, count := classes.count(), 0
-	starts := make([]int, 0, len(perClass))
+	starts := []int{0}
 	for _, v := range perClass {
 		if v < 0 || v > 1<<24 || count > 1<<24 {
 			return nil, refuse("%d support vectors", v)
 		}
-		starts = append(starts, count)
 		count += int(v)
+		starts = append(starts, count)
 	}
 	s, err := d.svm(count)
 	if err != nil {
@@ -293,6 +293,7 @@ func buildSVMClassifier(d *decl) (op, error) {
 	if !linear && len(probA) == 0 && n > 2 {
 		width = pairs
 	}
+	machines := pairMachines{starts, weights, rho}
 	return func() kernel {
 		similar := make([]float64, s.count)
 		votes := make([]int, n)
@@ -336,26 +337,7 @@ func buildSVMClassifier(d *decl) (op, error) {
 					post.apply(answer)
 				} else {
 					clear(votes)
-					pair := 0
-					for i := range n {
-						for j := i + 1; j < n; j++ {
-							sum := 0.0
-							for m := range int(perClass[i]) {
-								sum += float64(weights[(j-1)*count+starts[i]+m] * float32(similar[starts[i]+m]))
-							}
-							for m := range int(perClass[j]) {
-								sum += float64(weights[i*count+starts[j]+m] * float32(similar[starts[j]+m]))
-							}
-							sum += float64(rho[pair])
-							if sum > 0 {
-								votes[i]++
-							} else {
-								votes[j]++
-							}
-							between[pair] = sum
-							pair++
-						}
-					}
+					machines.decide(similar, between, votes)
 					for k, v := range votes {
 						if v > votes[class] {
 							class = k
@@ -383,6 +365,40 @@ func buildSVMClassifier(d *decl) (op, error) {
 			return nil
 		}
 	}, nil
+}
+
+// pairMachines are the support vector machines that tell each pair of classes
+// apart.
+type pairMachines struct {
+	starts  []int     // of each class's vectors, and their end
+	weights []float32 // classes - 1 rows of one for each vector: those against the other classes, in order
+	rho     []float32 // of each pair
+}
+
+// decide writes what each pair's machine says of a row that is so similar to the
+// vectors, and gives each pair's vote.
+func (p *pairMachines) decide(similar, between []float64, votes []int) {
+	n := len(votes)
+	count, pair := p.starts[n], 0
+	for i := range n {
+		for j := i + 1; j < n; j++ {
+			sum := 0.0
+			for v := p.starts[i]; v < p.starts[i+1]; v++ {
+				sum += float64(p.weights[(j-1)*count+v] * float32(similar[v]))
+			}
+			for v := p.starts[j]; v < p.starts[j+1]; v++ {
+				sum += float64(p.weights[i*count+v] * float32(similar[v]))
+			}
+			sum += float64(p.rho[pair])
+			if sum > 0 {
+				votes[i]++
+			} else {
+				votes[j]++
+			}
+			between[pair] = sum
+			pair++
+		}
+	}
 }
 
 // coupling makes class probabilities of the probabilities within pairs, by

@@ -111,6 +111,23 @@ func buildTfIdf(d *decl) (op, error) {
 	return func() kernel {
 		var key []byte
 		var counts []int
+		// count counts the grams of so many words, every step-th, of the row that
+		// lies in x from lo to hi.
+		count := func(x *tensor, lo, hi, size, step int) {
+			for first := lo; first+(size-1)*step < hi; first++ {
+				key = key[:0]
+				for j := range size {
+					if e := first + j*step; x.typ == String {
+						key = appendWord(key, x.s[e])
+					} else {
+						key = binary.LittleEndian.AppendUint64(key, uint64(truncate(x.at(e))))
+					}
+				}
+				if g, ok := grams[string(key)]; ok {
+					counts[g]++
+				}
+			}
+		}
 		return func(c *call) error {
 			x := c.in[0]
 			if x.typ == String && words == nil && pool > 0 || x.typ != String && x.typ != Int64 && x.typ != Int32 || x.rank() < 1 || x.rank() > 2 {
@@ -134,24 +151,12 @@ func buildTfIdf(d *decl) (op, error) {
 			for r := range rows {
 				clear(counts)
 				for size := shortest; size <= longest; size++ {
-					for gap := 1; gap <= skips+1; gap++ {
-						for first := 0; first+(size-1)*gap < n; first++ {
-							key = key[:0]
-							for j := range size {
-								e := r*n + first + j*gap
-								if x.typ == String {
-									key = appendWord(key, x.s[e])
-								} else {
-									key = binary.LittleEndian.AppendUint64(key, uint64(truncate(x.at(e))))
-								}
-							}
-							if g, ok := grams[string(key)]; ok {
-								counts[g]++
-							}
-						}
-						if size == 1 {
-							break // one word has no gaps
-						}
+					gaps := skips
+					if size == 1 {
+						gaps = 0 // one word has none
+					}
+					for gap := range gaps + 1 {
+						count(x, r*n, (r+1)*n, size, gap+1)
 					}
 				}
 				for g, k := range counts {
