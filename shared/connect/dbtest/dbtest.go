@@ -133,7 +133,7 @@ func folder(own func(string) error, files map[string][]byte) (string, error) {
 // it meanwhile.
 func freePort() (int, error) {
 	for try := 0; ; try++ {
-		port := 20_000 + mathrand.N(10_000)
+		port := 12_000 + mathrand.N(20_000)
 		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 		if err == nil {
 			return port, l.Close()

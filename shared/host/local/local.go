@@ -99,10 +99,11 @@ func New(o Options) (*Host, error) {
 			return nil, fmt.Errorf("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: %w", err)
 		}
 	}
-	if h.port, err = FreePort(); err != nil {
+	if h.ln, err = net.Listen("tcp", o.Addr); err != nil {
 		return nil, err
 	}
-	if h.ln, err = net.Listen("tcp", o.Addr); err != nil {
+	if h.port, err = FreePort(); err != nil { // our own is taken
+		h.ln.Close()
 		return nil, err
 	}
 	h.handler = &http.Client{Transport: &http.Transport{
@@ -217,7 +218,7 @@ func (h *Host) Run(ctx context.Context) error {
 // whoever asks for any: somebody else would be given it meanwhile.
 func FreePort() (int, error) {
 	for try := 0; ; try++ {
-		port := 20_000 + rand.N(10_000)
+		port := 12_000 + rand.N(20_000)
 		ln, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 		if err == nil {
 			return port, ln.Close()
