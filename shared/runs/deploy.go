@@ -404,6 +404,9 @@ func (b *builder) warn() {
 		say("node %s is frozen: the service applies what its run learned and learns nothing from requests", name(id))
 	}
 	for _, id := range slices.Compact(b.cut.Folded) {
+		if slices.Contains(b.cut.Frozen, id) {
+			continue // what it learned is given out beside its rows
+		}
 		say("node %s does not depend on the service's inputs: the service uses the result of its run", name(id))
 	}
 	for _, id := range b.cut.Whole {

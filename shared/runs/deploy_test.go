@@ -11,6 +11,7 @@ import (
 
 	"github.com/portico-ml/portico/shared/artifact"
 	"github.com/portico-ml/portico/shared/fault"
+	"github.com/portico-ml/portico/shared/frame"
 	"github.com/portico-ml/portico/shared/runs"
 	"github.com/portico-ml/portico/shared/scoring"
 )
@@ -102,6 +103,64 @@ func TestApart(t *testing.T) {
 	out, err := s.Score(t.Context())
 	if err != nil || out[0].Rows() != n || out[1].Rows() != 2 {
 		t.Errorf("%d and %d rows, want %d and 2; %v", out[0].Rows(), out[1].Rows(), n, err)
+	}
+}
+
+// TestLearnedTable publishes what a fitted node learned: beside its rows it is
+// the run's, as they are; alone it is learned of the rows of the call, all of
+// them together.
+func TestLearnedTable(t *testing.T) {
+	b, _ := smallBench(t)
+	const filter = `{"nodes":{"e":{"module":"Enter Data Manually","parameters":{"Data":"x,z,y\n1,5,1\n2,1,2\n3,4,3\n4,4,5"}},"i":{"inputId":"input1"},
+		"f":{"module":"Filter Based Feature Selection","parameters":{"Target column":"y"}},"o":{"outputId":"rows"},"p":{"outputId":"features"}},
+		"edges":[{"sourceNodeId":"e","targetNodeId":"f"},{"sourceNodeId":"i","targetNodeId":"f"},%s
+		{"sourceNodeId":"f","sourcePortId":"Features","targetNodeId":"p"}]}`
+	const toRows = `{"sourceNodeId":"f","sourcePortId":"Filtered dataset","targetNodeId":"o"},`
+	for _, c := range []struct {
+		name, doc, want string
+		warns           []string
+	}{
+		{
+			"beside its rows", fmt.Sprintf(filter, toRows), "x,z\n0.9827076298239907,0.0563436169819011\ny,x\n1,1\n2,2\n",
+			[]string{`node "f" (Filter Based Feature Selection) is frozen`, `web service output "features" does not depend on the service's inputs`},
+		},
+		{
+			"alone", fmt.Sprintf(strings.Replace(filter, `"o":{"outputId":"rows"},`, "", 1), ""), "x,z\n0.9999999999999999,0\n",
+			[]string{`node "f" (Filter Based Feature Selection) needs all rows together`},
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			id := b.experiment("features "+c.name, []byte(c.doc))
+			finished(t, b.run(id))
+			made := b.deployable(id)
+			if len(made.Warnings) != len(c.warns) {
+				t.Errorf("warnings %q, want %q", made.Warnings, c.warns)
+			}
+			for _, w := range c.warns {
+				contains(t, made.Warnings, w)
+			}
+			d := b.load(made)
+			if !d.Whole() {
+				t.Error("a batch would give the table once a chunk")
+			}
+			s := d.Session()
+			for i, cells := range [][]int64{{1, 2}, {3, 3}, {1, 2}} { // x, z, y
+				for _, v := range cells {
+					s.Inputs[0].Cols[i].AppendInt(v)
+				}
+			}
+			out, err := s.Execute(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got strings.Builder
+			for _, v := range out {
+				got.Write(frame.AppendCSV(nil, v.Frame, ','))
+			}
+			if text := strings.ReplaceAll(got.String(), "\r", ""); text != c.want {
+				t.Errorf("got %q, want %q", text, c.want)
+			}
+		})
 	}
 }
 
