@@ -168,6 +168,7 @@ type Scorer struct {
 	m       *Model
 	plain   []plain
 	sources []source // the others
+	reads   []int    // positions of the columns, in the order of Model.Requires
 	answer  answer
 }
 
@@ -187,12 +188,19 @@ type source struct {
 // lacks, or has in a type that cannot serve, is a fault that names it.
 func (m *Model) Bind(in frame.Schema) (*Scorer, error) {
 	s := &Scorer{m: m, answer: newAnswer(&m.header)}
+	places := make(map[string]int, len(in)) // a model may read a great many columns
+	for i := range in {
+		if _, twice := places[in[i].Name]; !twice {
+			places[in[i].Name] = i
+		}
+	}
 	for i := range m.columns {
 		c := &m.columns[i]
-		pos := in.Index(c.name)
-		if pos < 0 {
+		pos, ok := places[c.name]
+		if !ok {
 			return nil, missingColumn(in, c.name)
 		}
+		s.reads = append(s.reads, pos)
 		src := source{column: c, pos: pos, typ: in[pos].Type}
 		if err := src.bind(&in[pos]); err != nil {
 			return nil, err
@@ -285,5 +293,6 @@ func (s *Scorer) Model() *Model { return s.m }
 // Fields returns the score columns, in order.
 func (s *Scorer) Fields() []frame.Field { return s.m.fields }
 
-// Requires returns the columns that are read.
-func (s *Scorer) Requires() []frame.Field { return s.m.Requires() }
+// Reads returns where in the schema the columns are that the model requires, in
+// their order. Read only.
+func (s *Scorer) Reads() []int { return s.reads }

@@ -139,12 +139,8 @@ func bind(b *module.Binding, m *model.Model, whole, contributions bool) (*module
 	if op.out, err = frame.NewLayout(schema); err != nil {
 		return nil, module.Errorf(28, "%v", err)
 	}
-	reads := make([]int, 0, len(in))
-	for _, f := range scorer.Requires() {
-		reads = append(reads, in.Index(f.Name))
-	}
 	return &module.Bound{
-		Op: op, Outputs: []frame.Schema{schema}, From: [][]module.Source{from}, Reads: [][]int{nil, reads},
+		Op: op, Outputs: []frame.Schema{schema}, From: [][]module.Source{from}, Reads: [][]int{nil, scorer.Reads()},
 	}, nil
 }
 
