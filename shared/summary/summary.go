@@ -1,6 +1,6 @@
-// Package summary describes the columns of a table for people to look at:
-// counts, moments, quartiles and a histogram of each. It looks at all rows; what
-// it gives of a column is bounded whatever the table.
+// Package summary shows tables to people: counts, moments, quartiles and a
+// histogram of each column, over all rows, and the cells of the first rows.
+// What it gives is bounded whatever the table.
 package summary
 
 import (
