@@ -87,6 +87,8 @@ func badInputs() []badInput {
 		{name: "not UTF-8, in a row", in: "id,minutes\nA,2\n\xe9,4\nC,6\n"},
 		{name: "not UTF-8, in the second of three chunks", in: "id,minutes\nA,2\nB,4\nC,6\nD,8\nE,10\nF\xe9,12\nG,14\nH,16\nI,18\nJ,20\n", limits: four},
 		{name: "UTF-16", in: "\xff\xfei\x00d\x00"},
+		{name: "gzip under the name of text", in: "\x1f\x8b\x08\x00\x00\x00"},
+		{name: "a workbook under the name of text", in: "PK\x03\x04\x14\x00\x06\x00"},
 
 		{name: "a quote not closed", in: "id,minutes\nA,2\n\"B,4\nC,6\n"},
 		{name: "a quote not closed, in the first of many chunks", in: "id,minutes\nA,2\n\"B,4\n" + good[11:] + good[11:], limits: four},

@@ -118,9 +118,23 @@ func (o Lines) append(f *Frame, data []byte, at Start, comment byte, parse func(
 	return n, checkDense(int64(rows), int64(len(f.Cols)), size)
 }
 
+// notText are how files begin that are taken for text, and what they are. None of
+// them is the beginning of one.
+var notText = []struct{ begin, what string }{
+	{"\x1f\x8b", "compressed with gzip: its name, or its format, has to end in .gz"},
+	{"\x28\xb5\x2f\xfd", "compressed with Zstandard: its name, or its format, has to end in .zst"},
+	{"PK\x03\x04", "a ZIP archive, as workbooks of Excel are: unpack it, or save it as csv"},
+	{"PAR1\x15", "a Parquet file: its name, or its format, has to say so"},
+}
+
 // TextStart returns the size of the byte order mark that a text file may begin
-// with, and refuses UTF-16.
+// with, and refuses UTF-16 and files of other kinds.
 func TextStart(data []byte) (int, error) {
+	for _, n := range notText {
+		if bytes.HasPrefix(data, []byte(n.begin)) {
+			return 0, unreadable("the file is no text: it is %s", n.what)
+		}
+	}
 	if bytes.HasPrefix(data, []byte("\xFF\xFE")) || bytes.HasPrefix(data, []byte("\xFE\xFF")) {
 		return 0, unreadable("the file is UTF-16; it must be UTF-8")
 	}

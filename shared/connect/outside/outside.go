@@ -72,6 +72,12 @@ func New(c Config) *Outside {
 
 // resolve completes a place with the connection it names.
 func (o *Outside) resolve(ws string, p connect.Place) (connect.Place, error) {
+	switch {
+	case p.BatchRows < 0:
+		return p, fault.Module(2, "BatchRows is %d: it is a number of rows, 0 for what suits the place", p.BatchRows).At("BatchRows")
+	case p.ScanRows < 0:
+		return p, fault.Module(2, "ScanRows is %d: it is a number of entities, 0 for all", p.ScanRows).At("ScanRows")
+	}
 	if p.Connection == "" {
 		return p, nil
 	}

@@ -140,6 +140,8 @@ func TestConnections(t *testing.T) {
 		"of another kind":      {ws: "ws1", place: connect.Place{Source: connect.MySQL, Connection: "wh"}, says: "of kind PostgreSql, not MySql"},
 		"led elsewhere":        {ws: "ws1", place: connect.Place{Connection: "wh", Server: "evil.example"}, says: "Server is the connection's to say"},
 		"another user":         {ws: "ws1", place: connect.Place{Connection: "wh", User: "root"}, says: "User is the connection's to say"},
+		"rows below none":      {ws: "ws1", place: connect.Place{Connection: "wh", BatchRows: -1}, says: "BatchRows is -1"},
+		"entities below none":  {ws: "ws1", place: connect.Place{Connection: "wh", ScanRows: -5}, says: "ScanRows is -5"},
 		"in the clear":         {ws: "ws1", place: connect.Place{Connection: "wh", Unencrypted: true}, says: "how the server is reached"},
 	} {
 		t.Run(name, func(t *testing.T) {
